@@ -7,8 +7,12 @@ import { z } from 'zod'
 export const linkVersion = 1
 /** A frame larger than this ends the link. Snapshot parts travel by HTTP. */
 export const linkFrameBytesMax = 8 * 1024 * 1024
-/** A batch of records is cut at this many, or half a frame. */
+/** A batch of records is cut at this many, or these bytes: JSON within JSON at most doubles them. */
 export const recordsPerBatchMax = 500
+export const recordBatchBytesMax = 3 * 1024 * 1024
+export const keyDeltasPerMessageMax = 1_000
+/** Bytes of records that a plane may have sent and not yet seen answered. */
+export const unacknowledgedBytesMax = 2 * linkFrameBytesMax
 
 const id = z.string().max(64)
 const nonce = z.string().min(16).max(128)
@@ -54,8 +58,10 @@ export const planeMessage = z.discriminatedUnion('type', [
     bootId: z.string().max(64),
     nonce,
     signature: z.string().max(200),
-    /** The newest envelope this plane holds per tenant, so that it is sent only what is newer. */
-    held: z.array(z.object({ tenant: id, sequence: count, deltaNumber: count })).max(10_000),
+    /** Version of the pinned trust root, so that rotations can be sent. */
+    rootVersion: count,
+    /** What this plane holds per tenant, so that it is sent only what is newer. */
+    held: z.array(z.object({ tenant: id, sequence: count, contentDigest: hex, deltaNumber: count })).max(10_000),
   }),
   z.object({
     type: z.literal('heartbeat'),
@@ -87,12 +93,14 @@ export const controlMessage = z.discriminatedUnion('type', [
     /** Bearer for `/plane/v1/parts/…`, valid while this link is open. */
     partToken: z.string().max(200),
     serverTimeMs: z.number(),
+    /** Trust roots after the pinned one, in order, each signed by the one before. */
+    roots: z.array(dsse).max(64),
     /** Where the control plane's copy of each of this instance's chains ends. */
     heads: z.array(chainHead).max(100_000),
   }),
   /** A newer snapshot: its signed envelope. */
   z.object({ type: z.literal('snapshot'), tenant: id, envelope: dsse }),
-  z.object({ type: z.literal('deltas'), tenant: id, deltas: z.array(keyDelta).max(10_000) }),
+  z.object({ type: z.literal('deltas'), tenant: id, deltas: z.array(keyDelta).max(keyDeltasPerMessageMax) }),
   z.object({ type: z.literal('recordsAck'), head: chainHead }),
   /** The chain is quarantined or the batch does not continue it; `head` says where to go on, null = stop sending it. */
   z.object({

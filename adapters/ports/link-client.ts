@@ -1,0 +1,64 @@
+import type { ChainHead } from '../../schema/link.ts'
+
+/**
+ * What the link delivers: the journal's durable records, per chain (tenant, epoch). The control plane's head is the only
+ * memory of what was delivered; every method may be called again for what was already said.
+ */
+export interface RecordSource {
+  /** Chains with durable records that no acknowledgement covers yet, oldest first; chains of earlier epochs too. */
+  pending(): readonly { tenant: string; epoch: number }[]
+  /**
+   * Canonical texts from `fromSequence` on, in order, without a gap, durable: at most `max.records`, and no more than
+   * `max.bytes` of UTF-8 unless the first alone is larger. Empty where there are none (yet).
+   */
+  next(
+    tenant: string,
+    epoch: number,
+    fromSequence: number,
+    max: { records: number; bytes: number },
+  ): readonly string[] | Promise<readonly string[]>
+  /** The control plane holds this chain up to and including `head.sequence` (−1 = nothing). */
+  acked(head: ChainHead): void
+  /** The control plane did not take a batch; `head` says where it goes on, null = the chain is not asked for again on this link. */
+  refused(refusal: { tenant: string; epoch: number; head: ChainHead | null; reason: string }): void
+  /** Calls `wake` when records became durable; returns how to stop. */
+  onDurable(wake: () => void): () => void
+  /** Everything recorded up to this moment is acknowledged (Unix ms); null = nothing is waiting. */
+  deliveredThroughMs(): number | null
+}
+
+/** What the host sees of the link; for readiness, metrics and `doctor`. */
+export interface LinkStatus {
+  readonly state: 'connecting' | 'open' | 'closed'
+  /** The epoch of the newest link; null before the first. The journal opens the chains of this epoch. */
+  readonly epoch: number | null
+  /** Server clock minus ours, milliseconds; 0 until measured. */
+  readonly clockOffsetMs: number
+  /** Why the last attempt failed, a sentence; null where the link is open. */
+  readonly trouble: string | null
+}
+
+export interface PlaneLink {
+  status(): LinkStatus
+  /** Resolves when the link is open for the first time (welcome verified); rejects only by the signal. */
+  opened(signal?: AbortSignal): Promise<LinkStatus>
+  /** Waits until everything durable is acknowledged, at most that long. True where nothing is left. */
+  flush(timeoutMs: number): Promise<boolean>
+  close(): Promise<void>
+}
+
+/*
+ * openPlaneLink(options: {
+ *   controlUrl: string; identity: InstanceIdentity; snapshots: SnapshotStore; records: RecordSource; clock: { now(): number }
+ *   version: string; host: string
+ *   onEpoch?: (epoch: number) => void      // called before the first delivery of that link
+ *   log: (level: 'info' | 'warn' | 'error', sentence: string) => void
+ * }): PlaneLink
+ *
+ * openInstance(options: { dataDir, controlUrl, token: string | null, version, host, clock, log, signal? })
+ *   : Promise<InstanceIdentity | { refused: string; sentence: string }>
+ *   InstanceIdentity = { instance, dataPlane, bootId, incarnation, trustRoot, sign(bytes), unwrap(wrapped), close() }
+ *
+ * openSnapshotStore(options: { dataDir, identity, clock, version, log }): Promise<SnapshotStore>   // SnapshotStore extends SnapshotSource
+ * createSecrets(store: SnapshotStore, { clock, env? }): Secrets
+ */

@@ -1,0 +1,43 @@
+import type { Upstream, UpstreamAnswer, UpstreamFailure, UpstreamRequest } from '../../data-plane/ports.ts'
+import type { RunningCredential, Secrets } from '../../data-plane/snapshot/running.ts'
+import { answerEcho } from './upstream-echo.ts'
+
+/**
+ * The way out of the standalone adapter: Bun's own fetch, which keeps connections. The credential is added here, last, and
+ * redirects are not followed, since they would carry it elsewhere.
+ */
+export function fetchUpstream(secrets: Secrets): Upstream {
+  return {
+    send: (request, signal) =>
+      request.provider.platform === 'ECHO' ? Promise.resolve(answerEcho(request)) : send(request, signal, secrets),
+  }
+}
+
+async function send(
+  request: UpstreamRequest,
+  signal: AbortSignal,
+  secrets: Secrets,
+): Promise<UpstreamAnswer | UpstreamFailure> {
+  const { credential } = request
+  const secret = credential && credential.kind !== 'NONE' ? secrets.secretOf(credential) : undefined
+  if (secret && 'missing' in secret) return { failed: 'CREDENTIAL_UNAVAILABLE', detail: secret.missing }
+  const headers = secret ? { ...request.headers, ...credentialHeader(credential!, secret.expose()) } : request.headers
+  try {
+    const answer = await fetch(request.provider.baseUrl!.replace(/\/+$/, '') + request.path, {
+      method: 'POST',
+      headers,
+      body: request.body,
+      redirect: 'manual',
+      signal,
+    })
+    const scrub = (text: string) => (secret ? text.replaceAll(secret.expose(), '[secret]') : text)
+    return { status: answer.status, headers: answer.headers, body: answer.body, scrub }
+  } catch (error) {
+    return { failed: 'CONNECT_FAILED', detail: (error as { code?: string }).code ?? 'unknown' }
+  }
+}
+
+function credentialHeader(credential: RunningCredential, secret: string): Record<string, string> {
+  const azureKey = credential.provider.platform === 'AZURE_OPENAI' && credential.kind === 'API_KEY'
+  return azureKey ? { 'api-key': secret } : { authorization: `Bearer ${secret}` }
+}

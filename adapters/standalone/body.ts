@@ -1,0 +1,36 @@
+import { type Refusal, refuse } from '../../schema/refusals.ts'
+
+/** Reads a request's JSON body as text, never more than `bytesMax` of it. */
+export async function readBody(request: Request, bytesMax: number): Promise<string | Refusal> {
+  const type = request.headers.get('content-type') ?? ''
+  if (!/^application\/([a-z0-9.+-]+\+)?json\s*(;|$)/i.test(type))
+    return refuse('malformed_request', 'Send the body with "content-type: application/json".')
+  if (/charset\s*=\s*"?(?!utf-?8)/i.test(type)) return refuse('malformed_request', 'The body must be UTF-8.')
+  if (request.headers.has('content-encoding'))
+    return refuse('malformed_request', 'Compressed bodies are not read; send it plain.')
+  const declared = request.headers.get('content-length')
+  if (declared !== null && Number(declared) > bytesMax) return tooLarge(bytesMax)
+  const bytes = declared !== null ? await request.bytes() : await readUpTo(request, bytesMax)
+  if (!bytes || bytes.length > bytesMax) return tooLarge(bytesMax)
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    return refuse('malformed_request', 'The body is not UTF-8.')
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+const tooLarge = (bytesMax: number) => refuse('too_large', `The limit is ${bytesMax} bytes.`)
+
+async function readUpTo(request: Request, bytesMax: number): Promise<Uint8Array | undefined> {
+  if (!request.body) return new Uint8Array(0)
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of request.body) {
+    length += chunk.length
+    if (length > bytesMax) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}

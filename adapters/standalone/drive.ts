@@ -1,0 +1,227 @@
+import type { UpstreamError } from '../../data-plane/codecs/codec.ts'
+import type { Exchange, Verdict } from '../../data-plane/exchange.ts'
+import type { Upstream, UpstreamAnswer, UpstreamFailure } from '../../data-plane/ports.ts'
+import { type Refusal, refuse } from '../../schema/refusals.ts'
+import { denialAnswer, exchangeHeaders, refusalAnswer } from './answers.ts'
+import { readErrorText } from './error-text.ts'
+import { type Expiry, Watch, type Watches } from './watch.ts'
+
+/** What driving an exchange needs beside the exchange itself. */
+export interface Driver {
+  upstream: Upstream
+  watches: Watches
+  /** Exchanges that go on without their client, until the provider says what they cost. */
+  detached: { count: number; most: number }
+}
+
+/** What was read: bytes to release now, and at the end those that wait for the record. */
+interface Step {
+  chunks: Uint8Array[]
+  held?: Uint8Array[]
+}
+
+/** Drives one opened exchange to its answer, and closes it once, whatever happens. */
+export class Drive {
+  readonly #deadlineMs: number
+  #watch: Watch | undefined
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined
+  #drained = false
+  #onClosed: () => void = () => {}
+
+  constructor(
+    readonly exchange: Exchange,
+    readonly driver: Driver,
+  ) {
+    this.#deadlineMs = performance.now() + exchange.itinerary!.route.timeouts.totalMs
+  }
+
+  /** Attempts until one relays or none is left, then the answer, plain or streamed. `client` aborts when the client leaves. */
+  async answer(client: AbortSignal): Promise<Response> {
+    const leave = () => this.leave()
+    client.addEventListener('abort', leave, { once: true })
+    this.#onClosed = () => client.removeEventListener('abort', leave)
+    const first = await this.#begin()
+    if (first === 'refuse') return this.#refused()
+    return this.exchange.admitted!.streamed ? this.#streamed(first) : this.#plain(first)
+  }
+
+  /** The client is gone: the upstream is cancelled, or drained while there is room for it. */
+  leave(): void {
+    const { exchange, driver } = this
+    if (exchange.clientLeft || !exchange.served) return
+    const drains = exchange.leave() === 'drain' && driver.detached.count < driver.detached.most
+    if (!drains) {
+      this.#watch?.abort()
+      return
+    }
+    this.#drained = true
+    driver.detached.count++
+  }
+
+  async #begin(): Promise<Step | 'refuse'> {
+    for (;;) {
+      const begun = await this.#attempt()
+      if (begun === 'relay') throw new Error('an attempt ends in bytes, another attempt or a refusal')
+      if (begun !== 'retry') return begun
+      if (this.exchange.backoffMs > 0) await Bun.sleep(this.exchange.backoffMs)
+      if (this.exchange.clientLeft) return 'refuse'
+    }
+  }
+
+  /** One attempt, up to the first bytes that may be released. */
+  async #attempt(): Promise<Step | Verdict> {
+    const { exchange, driver } = this
+    const request = exchange.attempt()
+    if (request === 'refuse') return request
+    const watch = new Watch(driver.watches, this.#deadlineMs)
+    this.#watch = watch
+    watch.expect('first_byte', exchange.itinerary!.route.timeouts.firstByteMs)
+    const answer = await driver.upstream.send(request, watch.signal)
+    if ('failed' in answer) return this.#fault(watch.expired ? timedOut(watch.expired) : notReached(answer))
+    const verdict = await exchange.answer({ ...answer, errorText: () => readErrorText(answer.body) })
+    if (verdict !== 'relay' || !answer.body) {
+      watch.done()
+      return verdict === 'relay' ? exchange.fault(brokeOff('Its answer is empty.')) : verdict
+    }
+    return this.#firstBytes(answer.body, watch)
+  }
+
+  #firstBytes(body: NonNullable<UpstreamAnswer['body']>, watch: Watch): Promise<Step | Verdict> {
+    const reader = body.getReader()
+    this.#reader = reader
+    // Aborting a fetch does not settle a read that is already waiting in every runtime; cancelling does.
+    watch.onAbort = () => void reader.cancel().catch(() => {})
+    return this.#bytes()
+  }
+
+  /** Reads until there is something to release, or the end. */
+  async #bytes(): Promise<Step | Verdict> {
+    for (;;) {
+      const step = await this.#step()
+      if (typeof step === 'string' || step.held || step.chunks.length > 0) return step
+    }
+  }
+
+  /** Reads and relays one chunk. */
+  async #step(): Promise<Step | Verdict> {
+    const { exchange } = this
+    const watch = this.#watch!
+    if (exchange.served!.decoder.complete) return this.#end()
+    let read: Bun.ReadableStreamDefaultReadResult<Uint8Array>
+    try {
+      read = await this.#reader!.read()
+    } catch {
+      return this.#fault(watch.expired ? timedOut(watch.expired) : brokeOff('The connection was cut.'))
+    }
+    if (watch.expired) return this.#fault(timedOut(watch.expired))
+    if (exchange.clientLeft && !this.#drained) return this.#fault(brokeOff('The client left.'))
+    if (read.done) return this.#end()
+    watch.expect('idle', exchange.itinerary!.route.timeouts.idleMs)
+    const released = exchange.relay(read.value)
+    return typeof released === 'string' ? this.#fail(released) : { chunks: released }
+  }
+
+  #end(): Step | Verdict {
+    this.#watch!.done()
+    const held = this.exchange.finish()
+    if (typeof held === 'string') return this.#fail(held)
+    readToEnd(this.#reader!)
+    return { chunks: [], held }
+  }
+
+  #fault(error: UpstreamError): Verdict {
+    return this.#fail(this.exchange.fault(error))
+  }
+
+  #fail(verdict: Verdict): Verdict {
+    this.#watch?.done()
+    this.#reader?.cancel().catch(() => {})
+    this.#reader = undefined
+    return verdict
+  }
+
+  async #refused(): Promise<Response> {
+    const unrecorded = await this.#close()
+    if (unrecorded && !this.exchange.denial)
+      return refusalAnswer(this.exchange.arrival.dialect, unrecorded, this.exchange.id)
+    return denialAnswer(this.exchange)
+  }
+
+  /** A plain answer goes out whole, once its record is durable. */
+  async #plain(step: Step): Promise<Response> {
+    const unrecorded = await this.#close()
+    if (unrecorded) return refusalAnswer(this.exchange.arrival.dialect, unrecorded, this.exchange.id)
+    return new Response(step.held![0] as Uint8Array<ArrayBuffer>, {
+      headers: { 'content-type': 'application/json', ...exchangeHeaders(this.exchange) },
+    })
+  }
+
+  #streamed(first: Step): Response {
+    let begun: Step | undefined = first
+    const stream = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        const step = begun ?? (await this.#bytes())
+        begun = undefined
+        if (typeof step !== 'string') for (const chunk of step.chunks) controller.enqueue(chunk)
+        if (typeof step !== 'string' && !step.held) return
+        for (const chunk of await this.#lastBytes(step)) controller.enqueue(chunk)
+        controller.close()
+      },
+      cancel: () => this.leave(),
+    })
+    return new Response(stream, {
+      headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', ...exchangeHeaders(this.exchange) },
+    })
+  }
+
+  /** How a stream ends: with what was held back, or with the refusal that broke it off, and not before it is recorded. */
+  async #lastBytes(step: Step | Verdict): Promise<Uint8Array[]> {
+    const { denial, arrival } = this.exchange
+    const unrecorded = await this.#close()
+    if (unrecorded) return [encoder.encode(arrival.dialect.renderStreamRefusal(unrecorded))]
+    if (typeof step !== 'string') return step.held!
+    return denial ? [encoder.encode(arrival.dialect.renderStreamRefusal(denial.refusal, denial.body))] : []
+  }
+
+  async #close(): Promise<Refusal | undefined> {
+    this.#watch?.done()
+    this.#onClosed()
+    if (this.#drained) this.driver.detached.count--
+    return this.exchange.close()
+  }
+}
+
+const encoder = new TextEncoder()
+
+/** A finished answer's connection is read to its end, so that it can be used again; one that goes on talking is cut. */
+function readToEnd(reader: ReadableStreamDefaultReader<Uint8Array>): void {
+  reader
+    .read()
+    .then(({ done }) => (done ? undefined : reader.cancel()))
+    .catch(() => {})
+}
+
+function notReached(failure: UpstreamFailure): UpstreamError {
+  if (failure.failed === 'CREDENTIAL_UNAVAILABLE')
+    return {
+      refusal: refuse('upstream_auth_failed', 'Its credential is not available to this gateway.'),
+      cause: 'AUTH_FAILED',
+      free: true,
+    }
+  return { refusal: refuse('upstream_overloaded', 'It could not be reached.'), cause: 'CONNECT_FAILED', free: true }
+}
+
+/** The provider may have worked, and may bill, for what it did not answer in time. */
+function timedOut(expiry: Expiry): UpstreamError {
+  return { refusal: refuse('upstream_timeout', timeoutSentences[expiry]), cause: 'TIMEOUT', free: false }
+}
+
+const timeoutSentences = {
+  first_byte: 'It sent no first byte.',
+  idle: 'It fell silent within its answer.',
+  total: 'Its answer took longer than the route allows.',
+}
+
+function brokeOff(detail: string): UpstreamError {
+  return { refusal: refuse('upstream_broke_off', detail), cause: 'SERVER_ERROR', free: false }
+}

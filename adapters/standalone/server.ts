@@ -1,0 +1,110 @@
+import type { Arrival } from '../../data-plane/arrival.ts'
+import { Breakers } from '../../data-plane/breakers.ts'
+import { openaiChat } from '../../data-plane/codecs/openai-chat/index.ts'
+import { Exchange } from '../../data-plane/exchange.ts'
+import type { Ports, Upstream } from '../../data-plane/ports.ts'
+import { refuse } from '../../schema/refusals.ts'
+import { denialAnswer, refusalAnswer } from './answers.ts'
+import { readBody } from './body.ts'
+import { Drive, type Driver } from './drive.ts'
+import type { Metrics } from './metrics.ts'
+import { listModels, showModel } from './models.ts'
+import { Watches } from './watch.ts'
+
+export interface GatewayOptions {
+  host: string
+  port: number
+  ports: Ports
+  upstream: Upstream
+  metrics: Metrics
+  bodyBytesMax: number
+  /** More exchanges at once than this are refused `gateway_overloaded`. */
+  exchangesMax: number
+}
+
+export interface Gateway {
+  url: string
+  /** Takes no new requests and waits for those under way, at most that long. */
+  drain(timeoutMs: number): Promise<void>
+}
+
+/** Exchanges whose client left while the provider still works; beyond this they are cancelled and charged at the ceiling. */
+const detachedMax = 256
+
+/** The gateway's surface for applications, on Bun.serve. */
+export function serveGateway(options: GatewayOptions): Gateway {
+  const { ports, metrics } = options
+  const breakers = new Breakers()
+  const driver: Driver = {
+    upstream: options.upstream,
+    watches: new Watches(),
+    detached: { count: 0, most: detachedMax },
+  }
+  let active = 0
+
+  const chat = async (request: Request, server: Bun.Server<undefined>): Promise<Response> => {
+    if (active >= options.exchangesMax) return refusalAnswer(openaiChat, refuse('gateway_overloaded'))
+    const exchange = new Exchange(arrival(request, server, options.bodyBytesMax), ports, breakers)
+    active++
+    exchange.onClosed = () => {
+      active--
+      metrics.closed(exchange)
+    }
+    if ((await exchange.open()) === 'refuse') {
+      await exchange.close()
+      return denialAnswer(exchange)
+    }
+    // From here on the exchange's own deadline and idle timeout hold.
+    server.timeout(request, 0)
+    return new Drive(exchange, driver).answer(request.signal)
+  }
+
+  const server = Bun.serve({
+    hostname: options.host,
+    port: options.port,
+    // Ours refuses first, in the dialect's error shape; this is the wall behind it.
+    maxRequestBodySize: options.bodyBytesMax * 2,
+    idleTimeout: 60,
+    routes: {
+      '/v1/chat/completions': { POST: chat },
+      '/v1/models': { GET: (request) => listModels(request, ports) },
+      '/v1/models/*': { GET: (request) => showModel(request, ports) },
+    },
+    fetch: (request) => refusalAnswer(openaiChat, refuse('unknown_endpoint', unknownSentence(request))),
+    error: (error) => {
+      metrics.fault(error)
+      return refusalAnswer(openaiChat, refuse('invariant_broken'))
+    },
+  })
+  return {
+    url: `http://${server.hostname}:${server.port}`,
+    drain: async (timeoutMs) => {
+      const stopped = server.stop(false)
+      const deadlineMs = performance.now() + timeoutMs
+      while (active > 0 && performance.now() < deadlineMs) await Bun.sleep(20)
+      if (active > 0) await server.stop(true)
+      else await Promise.race([stopped, Bun.sleep(250)])
+    },
+  }
+}
+
+function arrival(request: Request, server: Bun.Server<undefined>, bodyBytesMax: number): Arrival {
+  return {
+    dialect: openaiChat,
+    key: keyOf(request.headers),
+    headers: request.headers,
+    clientAddress: server.requestIP(request)?.address ?? null,
+    readBody: () => readBody(request, bodyBytesMax),
+  }
+}
+
+/** The key as OpenAI's SDKs send it. */
+export function keyOf(headers: Headers): string | undefined {
+  const bearer = headers.get('authorization')
+  return bearer && /^bearer /i.test(bearer) ? bearer.slice(7).trim() : undefined
+}
+
+function unknownSentence(request: Request): string {
+  const { pathname } = new URL(request.url)
+  return `${request.method} ${pathname.slice(0, 100)} is not served; POST /v1/chat/completions and GET /v1/models are.`
+}

@@ -1,0 +1,6 @@
+export * from './content.ts'
+export * from './envelope.ts'
+export * from './refusal.ts'
+export * from './seal.ts'
+export * from './secrets.ts'
+export * from './trust-root.ts'

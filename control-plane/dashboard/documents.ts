@@ -1,0 +1,58 @@
+/**
+ * The documents of the page. A browser session may send these and no others, so a stolen cookie asks no more than the page
+ * itself does. The server compares whole texts.
+ */
+export const documents = {
+  overview: /* GraphQL */ `
+query Overview($today: TimeRange!, $hour: TimeRange!) {
+  viewer { actor { name onBehalfOf { name } } tenant { name currency } }
+  today: spend(window: $today, interval: TOTAL, groupBy: [PROJECT, API_KEY, MODEL], top: 1000) {
+    currency settledThrough cursor
+    total { amount }
+    pending { name }
+    groups {
+      key { dimension value resource { name } }
+      points { cost { amount } requests refused failed tokens }
+    }
+  }
+  hour: spend(window: $hour, interval: MINUTE) {
+    cursor
+    groups { points { at cost { amount } requests refused failed tokens } }
+  }
+}`,
+  ticks: /* GraphQL */ `
+subscription Ticks($after: Cursor) {
+  spendTicks(interval: MINUTE, groupBy: [PROJECT, API_KEY, MODEL], after: $after) {
+    cursor at
+    groups {
+      key { dimension value resource { name } }
+      points { at cost { amount } requests refused failed tokens }
+    }
+  }
+}`,
+  latest: /* GraphQL */ `
+query Latest {
+  flightRecords(first: 20) {
+    nodes {
+      id at cursor alias streamed outcome refusal
+      model { name } project { name }
+      meters { meter quantity }
+      cost { amount currency }
+      timing { totalMs }
+    }
+  }
+}`,
+  tail: /* GraphQL */ `
+subscription Tail($after: Cursor) {
+  flightTail(after: $after) {
+    cursor skipped
+    records {
+      id at cursor alias streamed outcome refusal
+      model { name } project { name }
+      meters { meter quantity }
+      cost { amount currency }
+      timing { totalMs }
+    }
+  }
+}`,
+} as const

@@ -1,0 +1,43 @@
+const unit = 10n ** 12n
+
+/** An amount cut into what is read first (whole and two decimals) and the fine decimals after it, rounded to six. */
+export function splitAmount(amount: bigint): { whole: string; fine: string } {
+  const sign = amount < 0n ? '−' : ''
+  const micro = ((amount < 0n ? -amount : amount) + 500_000n) / 1_000_000n
+  const text = (micro % 1_000_000n).toString().padStart(6, '0')
+  return { whole: `${sign}${grouped(micro / 1_000_000n)}.${text.slice(0, 2)}`, fine: text.slice(2) }
+}
+
+/** One line of money: two decimals from 100 on, else as many as tell something, at most six. */
+export function formatMoney(amount: bigint): string {
+  const { whole, fine } = splitAmount(amount)
+  return amount >= 100n * unit ? whole : `${whole}${fine}`
+}
+
+function grouped(value: bigint): string {
+  return value.toString().replace(/\B(?=(\d{3})+(?!\d))/g, ' ')
+}
+
+/** Counts: exact up to 99,999, then with k, M or G. */
+export function formatCount(value: number): string {
+  if (value < 100_000) return value.toLocaleString('en-US').replaceAll(',', ' ')
+  const [size, letter] = value < 1e6 ? [1e3, 'k'] : value < 1e9 ? [1e6, 'M'] : [1e9, 'G']
+  return `${(value / (size as number)).toPrecision(4).replace(/\.?0+$/, '')} ${letter}`
+}
+
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+
+export function formatTime(at: string | number): string {
+  return clock.format(new Date(at))
+}
+
+export function formatMs(ms: number): string {
+  return ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(ms < 10_000 ? 1 : 0)} s`
+}
+
+const symbols: Record<string, string> = { USD: '$', EUR: '€', GBP: '£', JPY: '¥', CHF: 'CHF ' }
+
+/** What stands before an amount; the code itself where a currency has no sign of its own. */
+export function currencySign(currency: string): string {
+  return symbols[currency] ?? `${currency} `
+}

@@ -1,0 +1,122 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { sql } from 'drizzle-orm'
+import { drizzle, type PgRemoteDatabase } from 'drizzle-orm/pg-proxy'
+import { type Driver, type Query, QueryFailed } from './driver.ts'
+import { openPglite } from './pglite.ts'
+import { openPostgres } from './postgres.ts'
+import * as tables from './tables.ts'
+
+/** A drizzle handle inside one open transaction. It is dead once `work` has returned. */
+export type Tx = PgRemoteDatabase<typeof tables>
+
+/** What listeners are woken for. A wake-up says "look again", never what changed. */
+export const channels = ['config', 'records', 'log', 'planes'] as const
+export type Channel = (typeof channels)[number]
+
+export interface TransactionOptions<T> {
+  /** SNAPSHOT: every statement sees one moment (REPEATABLE READ). */
+  isolation?: 'SNAPSHOT'
+  /** Commits only where this says yes to what `work` returned; absent = always. Lets a refusal or a dry run roll back as a value. */
+  keep?: (result: T) => boolean
+}
+
+export interface Database {
+  kind: 'pglite' | 'postgres'
+  /** Opens a transaction as this tenant. Deadlocks and serialisation failures run `work` again, a bounded number of times. */
+  withTenant<T>(tenant: string, work: (tx: Tx) => Promise<T>, options?: TransactionOptions<T>): Promise<T>
+  /** Opens a transaction across tenants: authentication by key hash, instances, the sequencer's list of work. */
+  withInstallation<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions<T>): Promise<T>
+  /** Wakes listeners after this transaction commits. They must still read the tables. */
+  notify(tx: Tx, channel: Channel, tenant: string): Promise<void>
+  /** Calls `wake` for each notification; also after a lost connection came back, with every tenant unknown (''). */
+  listen(channel: Channel, wake: (tenant: string) => void): Promise<() => Promise<void>>
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  /** `postgres://…`; absent = PGlite in `<dataDir>/pglite`. */
+  url?: string
+  /** 'memory://' = PGlite that keeps nothing: for tests. */
+  dataDir: string
+}
+
+/** Opens and migrates. Throws StartRefused, with one sentence, where the storage cannot be had. */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  return databaseOf(await (options.url ? openPostgres(options.url) : openPglite(options.dataDir)))
+}
+
+const attemptsMax = 6
+/** Serialisation failure and deadlock: the same work may succeed when run again. */
+const passing = new Set(['40001', '40P01'])
+const channelName = (channel: Channel) => `sluice_${channel}`
+const insideTransaction = new AsyncLocalStorage<true>()
+
+export function databaseOf(driver: Driver): Database {
+  const run = <T>(tenant: string, work: (tx: Tx) => Promise<T>, options: TransactionOptions<T> = {}) => {
+    // PGlite has one connection: a second transaction would wait for the first for ever.
+    if (insideTransaction.getStore()) throw new Error('a transaction was opened inside a transaction')
+    return retried(() =>
+      driver.session((query) => insideTransaction.run(true, () => transact(query, tenant, work, options))),
+    )
+  }
+  return {
+    kind: driver.kind,
+    withTenant: (tenant, work, options) => run(tenant, work, options),
+    withInstallation: (work, options) => run('', work, options),
+    async notify(tx, channel, tenant) {
+      await tx.execute(sql`select pg_notify(${channelName(channel)}, ${tenant})`)
+    },
+    listen: (channel, wake) => driver.listen(channelName(channel), wake),
+    close: () => driver.close(),
+  }
+}
+
+async function transact<T>(
+  query: Query,
+  tenant: string,
+  work: (tx: Tx) => Promise<T>,
+  { isolation, keep }: TransactionOptions<T>,
+): Promise<T> {
+  await query(isolation === 'SNAPSHOT' ? 'begin isolation level repeatable read' : 'begin', [])
+  let kept = false
+  try {
+    await query("select set_config('app.tenant', $1, true)", [tenant])
+    const result = await work(handleOn(query))
+    kept = keep ? keep(result) : true
+    if (kept) await query('commit', [])
+    return result
+  } catch (error) {
+    kept = false
+    throw serverError(error)
+  } finally {
+    if (!kept) await query('rollback', []).catch(() => {})
+  }
+}
+
+function handleOn(query: Query): Tx {
+  return drizzle(
+    async (text, params, method) => {
+      const { columns, rows } = await query(text, params)
+      if (method !== 'execute') return { rows }
+      return { rows: rows.map((row) => Object.fromEntries(columns.map((column, index) => [column, row[index]]))) }
+    },
+    { schema: tables },
+  )
+}
+
+/** Drizzle's wrapper holds the parameters, which may be content; what it wraps does not. */
+function serverError(error: unknown): unknown {
+  const cause = (error as { cause?: unknown } | null)?.cause
+  return cause instanceof QueryFailed ? cause : error
+}
+
+async function retried<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let number = 1; ; number++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (number === attemptsMax || !(error instanceof QueryFailed && passing.has(error.code))) throw error
+      await new Promise((resolve) => setTimeout(resolve, 2 ** number * (1 + 4 * Math.random())))
+    }
+  }
+}

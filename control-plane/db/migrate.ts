@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { type Query, StartRefused } from './driver.ts'
+
+const migrations = readMigrationFiles({ migrationsFolder: join(import.meta.dirname, 'migrations') })
+
+/** Changes with any migration; names the cached template. */
+export const migrationsDigest = createHash('sha256')
+  .update(migrations.map((migration) => migration.hash).join())
+  .digest('hex')
+  .slice(0, 16)
+
+const advisoryLock = 5_834_520_001
+
+/**
+ * Brings a database to this version. Several control planes may start at once: one migrates, the others wait. Each migration
+ * is its own transaction. A database of a newer version is refused, since old code would misread it.
+ */
+export async function migrate(query: Query): Promise<void> {
+  await query(`select pg_advisory_lock(${advisoryLock})`, [])
+  try {
+    await query('create table if not exists schema_migration (hash text primary key, at timestamptz not null)', [])
+    const applied = new Set((await query('select hash from schema_migration', [])).rows.map(([hash]) => hash as string))
+    const known = new Set(migrations.map((migration) => migration.hash))
+    if ([...applied].some((hash) => !known.has(hash)))
+      throw new StartRefused(
+        'The database was written by a newer version of Sluice; start that version or a later one.',
+      )
+    for (const migration of migrations) {
+      if (!applied.has(migration.hash)) await runMigration(query, migration)
+    }
+  } finally {
+    await query(`select pg_advisory_unlock(${advisoryLock})`, [])
+  }
+}
+
+async function runMigration(query: Query, migration: { sql: string[]; hash: string }) {
+  await query('begin', [])
+  try {
+    for (const statement of migration.sql) await query(statement, [])
+    await query('insert into schema_migration (hash, at) values ($1, now())', [migration.hash])
+    await query('commit', [])
+  } catch (error) {
+    await query('rollback', [])
+    throw error
+  }
+}

@@ -1,0 +1,301 @@
+CREATE SEQUENCE "public"."record_arrival" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1;--> statement-breakpoint
+CREATE TABLE "api_key_secret" (
+	"tenant" text NOT NULL,
+	"api_key" text NOT NULL,
+	"hash" "bytea" NOT NULL,
+	"prefix" text NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"expires_at" timestamp (3) with time zone,
+	"rotated_at" timestamp (3) with time zone,
+	"revoked_at" timestamp (3) with time zone,
+	"last_used_at" timestamp (3) with time zone,
+	CONSTRAINT "api_key_secret_tenant_api_key_hash_pk" PRIMARY KEY("tenant","api_key","hash")
+);
+--> statement-breakpoint
+CREATE TABLE "audit_entry" (
+	"tenant" text NOT NULL,
+	"sequence" bigint NOT NULL,
+	"id" text NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"revision" bigint,
+	"actor_id" text NOT NULL,
+	"action" text NOT NULL,
+	"target_ids" jsonb NOT NULL,
+	"correlation" text NOT NULL,
+	"allowed" boolean NOT NULL,
+	"body" text NOT NULL,
+	"beside" jsonb NOT NULL,
+	"previous_hash" text NOT NULL,
+	"hash" text NOT NULL,
+	"number" bigint,
+	CONSTRAINT "audit_entry_tenant_sequence_pk" PRIMARY KEY("tenant","sequence")
+);
+--> statement-breakpoint
+CREATE TABLE "chain_head" (
+	"tenant" text NOT NULL,
+	"instance" text NOT NULL,
+	"epoch" bigint NOT NULL,
+	"sequence" bigint NOT NULL,
+	"hash" text NOT NULL,
+	"updated_at" timestamp (3) with time zone NOT NULL,
+	"quarantined_at" timestamp (3) with time zone,
+	"reason" text,
+	CONSTRAINT "chain_head_tenant_instance_epoch_pk" PRIMARY KEY("tenant","instance","epoch")
+);
+--> statement-breakpoint
+CREATE TABLE "credential_secret" (
+	"tenant" text NOT NULL,
+	"credential" text NOT NULL,
+	"version" integer NOT NULL,
+	"sealed" "bytea" NOT NULL,
+	"fingerprint" text NOT NULL,
+	"rotated_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "credential_secret_tenant_credential_pk" PRIMARY KEY("tenant","credential")
+);
+--> statement-breakpoint
+CREATE TABLE "enrolment_token" (
+	"tenant" text NOT NULL,
+	"hash" "bytea" NOT NULL,
+	"data_plane" text NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"expires_at" timestamp (3) with time zone NOT NULL,
+	"uses" integer DEFAULT 0 NOT NULL,
+	CONSTRAINT "enrolment_token_tenant_hash_pk" PRIMARY KEY("tenant","hash")
+);
+--> statement-breakpoint
+CREATE TABLE "flight_record" (
+	"tenant" text NOT NULL,
+	"instance" text NOT NULL,
+	"epoch" bigint NOT NULL,
+	"sequence" bigint NOT NULL,
+	"id" text NOT NULL,
+	"hash" text NOT NULL,
+	"arrival" bigint NOT NULL,
+	"number" bigint,
+	"at" timestamp (3) with time zone NOT NULL,
+	"team" text,
+	"project" text,
+	"principal" text,
+	"api_key" text,
+	"provider" text,
+	"model" text,
+	"alias_id" text,
+	"alias" text NOT NULL,
+	"tier" text,
+	"data_plane" text NOT NULL,
+	"trace_id" text,
+	"outcome" text NOT NULL,
+	"refusal" text,
+	"request_labels" jsonb NOT NULL,
+	"cost" numeric(38, 12) NOT NULL,
+	"body" text NOT NULL,
+	CONSTRAINT "flight_record_tenant_instance_epoch_sequence_pk" PRIMARY KEY("tenant","instance","epoch","sequence")
+);
+--> statement-breakpoint
+CREATE TABLE "idempotency" (
+	"tenant" text NOT NULL,
+	"key" text NOT NULL,
+	"operation" text NOT NULL,
+	"body_digest" text NOT NULL,
+	"result" jsonb NOT NULL,
+	"first_used_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "idempotency_tenant_key_pk" PRIMARY KEY("tenant","key")
+);
+--> statement-breakpoint
+CREATE TABLE "installation" (
+	"id" text PRIMARY KEY NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"master_check" "bytea" NOT NULL,
+	"trust_root" jsonb NOT NULL,
+	"sealed_root_key" "bytea" NOT NULL,
+	"sealed_online_key" "bytea" NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "instance" (
+	"tenant" text NOT NULL,
+	"id" text NOT NULL,
+	"data_plane" text NOT NULL,
+	"signing_key" text NOT NULL,
+	"encryption_key" text NOT NULL,
+	"host" text,
+	"version" text,
+	"epoch" bigint DEFAULT 0 NOT NULL,
+	"boot_id" text,
+	"enrolled_at" timestamp (3) with time zone NOT NULL,
+	"started_at" timestamp (3) with time zone,
+	"last_seen_at" timestamp (3) with time zone,
+	"connected_at" timestamp (3) with time zone,
+	"retired_at" timestamp (3) with time zone,
+	"active_revision" bigint,
+	"delta_number" bigint,
+	"snapshot_age_ms" bigint,
+	"clock_offset_ms" integer,
+	"records_through" timestamp (3) with time zone,
+	"told_state" text,
+	CONSTRAINT "instance_tenant_id_pk" PRIMARY KEY("tenant","id")
+);
+--> statement-breakpoint
+CREATE TABLE "key_delta" (
+	"tenant" text NOT NULL,
+	"number" bigint NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"body" jsonb NOT NULL,
+	CONSTRAINT "key_delta_tenant_number_pk" PRIMARY KEY("tenant","number")
+);
+--> statement-breakpoint
+CREATE TABLE "log_state" (
+	"tenant" text PRIMARY KEY NOT NULL,
+	"last_number" bigint DEFAULT -1 NOT NULL,
+	"last_sub" bigint DEFAULT 0 NOT NULL,
+	"epoch" bigint DEFAULT 0 NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "outbox_event" (
+	"tenant" text NOT NULL,
+	"id" bigint GENERATED ALWAYS AS IDENTITY (sequence name "outbox_event_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"kind" text NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"body" jsonb NOT NULL,
+	"audit_sequence" bigint,
+	"number" bigint,
+	"sub" bigint,
+	CONSTRAINT "outbox_event_tenant_id_pk" PRIMARY KEY("tenant","id")
+);
+--> statement-breakpoint
+CREATE TABLE "resource" (
+	"tenant" text NOT NULL,
+	"id" text NOT NULL,
+	"kind" text NOT NULL,
+	"name" text NOT NULL,
+	"labels" jsonb NOT NULL,
+	"spec" jsonb NOT NULL,
+	"revision" bigint NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"updated_at" timestamp (3) with time zone NOT NULL,
+	"archived_at" timestamp (3) with time zone,
+	CONSTRAINT "resource_tenant_id_pk" PRIMARY KEY("tenant","id")
+);
+--> statement-breakpoint
+CREATE TABLE "resource_history" (
+	"tenant" text NOT NULL,
+	"id" text NOT NULL,
+	"revision" bigint NOT NULL,
+	"kind" text NOT NULL,
+	"name" text NOT NULL,
+	"labels" jsonb NOT NULL,
+	"spec" jsonb NOT NULL,
+	"archived" boolean NOT NULL,
+	CONSTRAINT "resource_history_tenant_id_revision_pk" PRIMARY KEY("tenant","id","revision")
+);
+--> statement-breakpoint
+CREATE TABLE "resource_reference" (
+	"tenant" text NOT NULL,
+	"from_id" text NOT NULL,
+	"path" text NOT NULL,
+	"to_id" text NOT NULL,
+	CONSTRAINT "resource_reference_tenant_from_id_path_pk" PRIMARY KEY("tenant","from_id","path")
+);
+--> statement-breakpoint
+CREATE TABLE "snapshot" (
+	"tenant" text NOT NULL,
+	"revision" bigint NOT NULL,
+	"delta_number" bigint NOT NULL,
+	"content_digest" text NOT NULL,
+	"manifest" "bytea" NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "snapshot_tenant_revision_pk" PRIMARY KEY("tenant","revision")
+);
+--> statement-breakpoint
+CREATE TABLE "snapshot_part" (
+	"tenant" text NOT NULL,
+	"digest" text NOT NULL,
+	"bytes" "bytea" NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "snapshot_part_tenant_digest_pk" PRIMARY KEY("tenant","digest")
+);
+--> statement-breakpoint
+CREATE TABLE "spend_rollup" (
+	"tenant" text NOT NULL,
+	"interval" text NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"tuple" text NOT NULL,
+	"team" text NOT NULL,
+	"project" text NOT NULL,
+	"principal" text NOT NULL,
+	"api_key" text NOT NULL,
+	"provider" text NOT NULL,
+	"model" text NOT NULL,
+	"alias" text NOT NULL,
+	"tier" text NOT NULL,
+	"data_plane" text NOT NULL,
+	"request_labels" jsonb NOT NULL,
+	"cost" numeric(38, 12) NOT NULL,
+	"requests" bigint NOT NULL,
+	"refused" bigint NOT NULL,
+	"failed" bigint NOT NULL,
+	"tokens" bigint NOT NULL,
+	"input_tokens" bigint NOT NULL,
+	"cached_input_tokens" bigint NOT NULL,
+	"output_tokens" bigint NOT NULL,
+	"latency" jsonb NOT NULL,
+	CONSTRAINT "spend_rollup_tenant_interval_at_tuple_pk" PRIMARY KEY("tenant","interval","at","tuple")
+);
+--> statement-breakpoint
+CREATE TABLE "spend_tick" (
+	"tenant" text NOT NULL,
+	"number" bigint NOT NULL,
+	"first" bigint NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"tuple" text NOT NULL,
+	"team" text NOT NULL,
+	"project" text NOT NULL,
+	"principal" text NOT NULL,
+	"api_key" text NOT NULL,
+	"provider" text NOT NULL,
+	"model" text NOT NULL,
+	"alias" text NOT NULL,
+	"tier" text NOT NULL,
+	"data_plane" text NOT NULL,
+	"request_labels" jsonb NOT NULL,
+	"cost" numeric(38, 12) NOT NULL,
+	"requests" bigint NOT NULL,
+	"refused" bigint NOT NULL,
+	"failed" bigint NOT NULL,
+	"tokens" bigint NOT NULL,
+	"input_tokens" bigint NOT NULL,
+	"cached_input_tokens" bigint NOT NULL,
+	"output_tokens" bigint NOT NULL,
+	"latency" jsonb NOT NULL,
+	CONSTRAINT "spend_tick_tenant_number_at_tuple_pk" PRIMARY KEY("tenant","number","at","tuple")
+);
+--> statement-breakpoint
+CREATE TABLE "tenant" (
+	"id" text PRIMARY KEY NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"config_revision" bigint DEFAULT 0 NOT NULL,
+	"audit_next" bigint DEFAULT 0 NOT NULL,
+	"audit_hash" text NOT NULL,
+	"delta_last" bigint DEFAULT 0 NOT NULL,
+	"envelope_last" bigint DEFAULT 0 NOT NULL,
+	"sealed_content_key" "bytea" NOT NULL
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX "api_key_secret_hash" ON "api_key_secret" USING btree ("hash");--> statement-breakpoint
+CREATE UNIQUE INDEX "audit_entry_id" ON "audit_entry" USING btree ("tenant","id");--> statement-breakpoint
+CREATE INDEX "audit_entry_pending" ON "audit_entry" USING btree ("tenant","sequence") WHERE number is null;--> statement-breakpoint
+CREATE UNIQUE INDEX "enrolment_token_hash" ON "enrolment_token" USING btree ("hash");--> statement-breakpoint
+CREATE INDEX "enrolment_token_plane" ON "enrolment_token" USING btree ("tenant","data_plane");--> statement-breakpoint
+CREATE INDEX "flight_record_id" ON "flight_record" USING btree ("tenant","id");--> statement-breakpoint
+CREATE UNIQUE INDEX "flight_record_number" ON "flight_record" USING btree ("tenant","number");--> statement-breakpoint
+CREATE INDEX "flight_record_pending" ON "flight_record" USING btree ("tenant","arrival","sequence") WHERE number is null;--> statement-breakpoint
+CREATE INDEX "flight_record_at" ON "flight_record" USING btree ("tenant","at","id");--> statement-breakpoint
+CREATE INDEX "flight_record_project" ON "flight_record" USING btree ("tenant","project","at");--> statement-breakpoint
+CREATE INDEX "flight_record_api_key" ON "flight_record" USING btree ("tenant","api_key","at");--> statement-breakpoint
+CREATE INDEX "idempotency_age" ON "idempotency" USING btree ("tenant","first_used_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "instance_id" ON "instance" USING btree ("id");--> statement-breakpoint
+CREATE INDEX "instance_plane" ON "instance" USING btree ("tenant","data_plane");--> statement-breakpoint
+CREATE UNIQUE INDEX "outbox_event_position" ON "outbox_event" USING btree ("tenant","number","sub");--> statement-breakpoint
+CREATE INDEX "outbox_event_pending" ON "outbox_event" USING btree ("tenant","id") WHERE number is null;--> statement-breakpoint
+CREATE UNIQUE INDEX "resource_name" ON "resource" USING btree ("tenant","kind","name") WHERE archived_at is null;--> statement-breakpoint
+CREATE INDEX "resource_kind" ON "resource" USING btree ("tenant","kind","id");--> statement-breakpoint
+CREATE INDEX "resource_reference_to" ON "resource_reference" USING btree ("tenant","to_id");

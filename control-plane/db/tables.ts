@@ -1,0 +1,423 @@
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  customType,
+  index,
+  integer,
+  jsonb,
+  numeric,
+  pgSequence,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core'
+
+/** Bytes; both drivers give a Uint8Array, the domain always sees a Buffer. */
+const bytea = customType<{ data: Buffer; driverData: Uint8Array }>({
+  dataType: () => 'bytea',
+  fromDriver: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+})
+
+const at = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' })
+const count = (name: string) => bigint(name, { mode: 'number' })
+const tenantId = () => text('tenant').notNull()
+/** Money as an exact decimal: 10⁻¹² of the tenant's currency. */
+const amount = (name: string) => numeric(name, { precision: 38, scale: 12 })
+
+/** One row, made at first start. */
+export const installation = pgTable('installation', {
+  id: text('id').primaryKey(),
+  createdAt: at('created_at').notNull(),
+  /** A known text sealed by the master key, so that a wrong key is noticed at start and not at the first request. */
+  masterCheck: bytea('master_check').notNull(),
+  /** The signed trust root that planes pin, as JSON. */
+  trustRoot: jsonb('trust_root').notNull(),
+  sealedRootKey: bytea('sealed_root_key').notNull(),
+  sealedOnlineKey: bytea('sealed_online_key').notNull(),
+})
+
+/** The row that every write of a tenant locks; it hands out the numbers that must have no gap. */
+export const tenant = pgTable('tenant', {
+  id: text('id').primaryKey(),
+  createdAt: at('created_at').notNull(),
+  configRevision: count('config_revision').notNull().default(0),
+  auditNext: count('audit_next').notNull().default(0),
+  auditHash: text('audit_hash').notNull(),
+  /** Number of the newest key delta; 0 = none. */
+  deltaLast: count('delta_last').notNull().default(0),
+  envelopeLast: count('envelope_last').notNull().default(0),
+  /** Opens the snapshot's secrets part; changed whenever a secret changes. */
+  sealedContentKey: bytea('sealed_content_key').notNull(),
+})
+
+/** Everything that is declared, of every kind. `spec` is what the kind's zod declaration gives, with references by id. */
+export const resource = pgTable(
+  'resource',
+  {
+    tenant: tenantId(),
+    id: text('id').notNull(),
+    kind: text('kind').notNull(),
+    name: text('name').notNull(),
+    labels: jsonb('labels').$type<Record<string, string>>().notNull(),
+    spec: jsonb('spec').$type<Record<string, unknown>>().notNull(),
+    revision: count('revision').notNull(),
+    createdAt: at('created_at').notNull(),
+    updatedAt: at('updated_at').notNull(),
+    archivedAt: at('archived_at'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.id] }),
+    uniqueIndex('resource_name').on(table.tenant, table.kind, table.name).where(sql`archived_at is null`),
+    index('resource_kind').on(table.tenant, table.kind, table.id),
+  ],
+)
+
+export const resourceHistory = pgTable(
+  'resource_history',
+  {
+    tenant: tenantId(),
+    id: text('id').notNull(),
+    revision: count('revision').notNull(),
+    kind: text('kind').notNull(),
+    name: text('name').notNull(),
+    labels: jsonb('labels').$type<Record<string, string>>().notNull(),
+    spec: jsonb('spec').$type<Record<string, unknown>>().notNull(),
+    archived: boolean('archived').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.id, table.revision] })],
+)
+
+/** Who names whom, kept beside the specs so that "still referenced" and impact are index lookups. */
+export const resourceReference = pgTable(
+  'resource_reference',
+  {
+    tenant: tenantId(),
+    fromId: text('from_id').notNull(),
+    path: text('path').notNull(),
+    toId: text('to_id').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.fromId, table.path] }),
+    index('resource_reference_to').on(table.tenant, table.toId),
+  ],
+)
+
+/** The secrets of a key: one, or two while it is being rotated. Only hashes. */
+export const apiKeySecret = pgTable(
+  'api_key_secret',
+  {
+    tenant: tenantId(),
+    apiKey: text('api_key').notNull(),
+    hash: bytea('hash').notNull(),
+    prefix: text('prefix').notNull(),
+    createdAt: at('created_at').notNull(),
+    /** Of this secret: the key's own expiry, or the end of the overlap once it was rotated away. */
+    expiresAt: at('expires_at'),
+    /** Set when a newer secret has taken this one's place. */
+    rotatedAt: at('rotated_at'),
+    revokedAt: at('revoked_at'),
+    lastUsedAt: at('last_used_at'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.apiKey, table.hash] }),
+    uniqueIndex('api_key_secret_hash').on(table.hash),
+  ],
+)
+
+export const credentialSecret = pgTable(
+  'credential_secret',
+  {
+    tenant: tenantId(),
+    credential: text('credential').notNull(),
+    version: integer('version').notNull(),
+    sealed: bytea('sealed').notNull(),
+    fingerprint: text('fingerprint').notNull(),
+    rotatedAt: at('rotated_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.credential] })],
+)
+
+export const idempotency = pgTable(
+  'idempotency',
+  {
+    tenant: tenantId(),
+    key: text('key').notNull(),
+    operation: text('operation').notNull(),
+    bodyDigest: text('body_digest').notNull(),
+    result: jsonb('result').notNull(),
+    firstUsedAt: at('first_used_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.key] }),
+    index('idempotency_age').on(table.tenant, table.firstUsedAt),
+  ],
+)
+
+/** `body` is the leaf: canonical JSON, hashed and chained. What may not be in a leaf stands beside it. */
+export const auditEntry = pgTable(
+  'audit_entry',
+  {
+    tenant: tenantId(),
+    sequence: count('sequence').notNull(),
+    id: text('id').notNull(),
+    at: at('at').notNull(),
+    revision: count('revision'),
+    actorId: text('actor_id').notNull(),
+    action: text('action').notNull(),
+    targetIds: jsonb('target_ids').$type<string[]>().notNull(),
+    correlation: text('correlation').notNull(),
+    allowed: boolean('allowed').notNull(),
+    body: text('body').notNull(),
+    /** Names, texts and personal fields: erasable without touching the chain. */
+    beside: jsonb('beside').notNull(),
+    previousHash: text('previous_hash').notNull(),
+    hash: text('hash').notNull(),
+    /** Number in the tenant's log; null until the sequencer gave it. */
+    number: count('number'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.sequence] }),
+    uniqueIndex('audit_entry_id').on(table.tenant, table.id),
+    index('audit_entry_pending').on(table.tenant, table.sequence).where(sql`number is null`),
+  ],
+)
+
+/** Events for streams. Inserted pending with the change they tell of; the sequencer gives them their place. */
+export const outboxEvent = pgTable(
+  'outbox_event',
+  {
+    tenant: tenantId(),
+    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity(),
+    kind: text('kind').notNull(),
+    at: at('at').notNull(),
+    body: jsonb('body').notNull(),
+    /** The audit entry it belongs to; its number becomes the event's. */
+    auditSequence: count('audit_sequence'),
+    number: count('number'),
+    sub: count('sub'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.id] }),
+    uniqueIndex('outbox_event_position').on(table.tenant, table.number, table.sub),
+    index('outbox_event_pending').on(table.tenant, table.id).where(sql`number is null`),
+  ],
+)
+
+export const keyDelta = pgTable(
+  'key_delta',
+  {
+    tenant: tenantId(),
+    number: count('number').notNull(),
+    at: at('at').notNull(),
+    body: jsonb('body').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.number] })],
+)
+
+export const snapshot = pgTable(
+  'snapshot',
+  {
+    tenant: tenantId(),
+    revision: count('revision').notNull(),
+    deltaNumber: count('delta_number').notNull(),
+    contentDigest: text('content_digest').notNull(),
+    /** The exact bytes whose digest an envelope signs. */
+    manifest: bytea('manifest').notNull(),
+    createdAt: at('created_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.revision] })],
+)
+
+/** Parts are shared by revisions of one tenant; tenant first, so that nobody learns of another's by guessing a digest. */
+export const snapshotPart = pgTable(
+  'snapshot_part',
+  {
+    tenant: tenantId(),
+    digest: text('digest').notNull(),
+    bytes: bytea('bytes').notNull(),
+    createdAt: at('created_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.digest] })],
+)
+
+export const enrolmentToken = pgTable(
+  'enrolment_token',
+  {
+    tenant: tenantId(),
+    hash: bytea('hash').notNull(),
+    dataPlane: text('data_plane').notNull(),
+    createdAt: at('created_at').notNull(),
+    expiresAt: at('expires_at').notNull(),
+    uses: integer('uses').notNull().default(0),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.hash] }),
+    uniqueIndex('enrolment_token_hash').on(table.hash),
+    index('enrolment_token_plane').on(table.tenant, table.dataPlane),
+  ],
+)
+
+/** One process of a data plane. */
+export const instance = pgTable(
+  'instance',
+  {
+    tenant: tenantId(),
+    id: text('id').notNull(),
+    dataPlane: text('data_plane').notNull(),
+    signingKey: text('signing_key').notNull(),
+    encryptionKey: text('encryption_key').notNull(),
+    host: text('host'),
+    version: text('version'),
+    epoch: count('epoch').notNull().default(0),
+    bootId: text('boot_id'),
+    enrolledAt: at('enrolled_at').notNull(),
+    startedAt: at('started_at'),
+    lastSeenAt: at('last_seen_at'),
+    /** Set while its link is open. */
+    connectedAt: at('connected_at'),
+    retiredAt: at('retired_at'),
+    activeRevision: count('active_revision'),
+    deltaNumber: count('delta_number'),
+    snapshotAgeMs: count('snapshot_age_ms'),
+    clockOffsetMs: integer('clock_offset_ms'),
+    recordsThrough: at('records_through'),
+    /** The state last told in an event, so that each change is told once. */
+    toldState: text('told_state'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.id] }),
+    uniqueIndex('instance_id').on(table.id),
+    index('instance_plane').on(table.tenant, table.dataPlane),
+  ],
+)
+
+/** Where the control plane's copy of a chain ends. This row is the whole of deduplication. */
+export const chainHead = pgTable(
+  'chain_head',
+  {
+    tenant: tenantId(),
+    instance: text('instance').notNull(),
+    epoch: count('epoch').notNull(),
+    sequence: count('sequence').notNull(),
+    hash: text('hash').notNull(),
+    updatedAt: at('updated_at').notNull(),
+    quarantinedAt: at('quarantined_at'),
+    reason: text('reason'),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.instance, table.epoch] })],
+)
+
+/** One value per batch of records. A sequence and not a row: ingesting one chain must not wait for another. */
+export const recordArrival = pgSequence('record_arrival')
+
+export const flightRecord = pgTable(
+  'flight_record',
+  {
+    tenant: tenantId(),
+    instance: text('instance').notNull(),
+    epoch: count('epoch').notNull(),
+    sequence: count('sequence').notNull(),
+    id: text('id').notNull(),
+    hash: text('hash').notNull(),
+    /** One per batch, growing per tenant: pending records are numbered by arrival, then sequence. */
+    arrival: count('arrival').notNull(),
+    /** Number in the tenant's log; null until the sequencer gave it. */
+    number: count('number'),
+    at: at('at').notNull(),
+    team: text('team'),
+    project: text('project'),
+    principal: text('principal'),
+    apiKey: text('api_key'),
+    provider: text('provider'),
+    model: text('model'),
+    aliasId: text('alias_id'),
+    alias: text('alias').notNull(),
+    tier: text('tier'),
+    dataPlane: text('data_plane').notNull(),
+    traceId: text('trace_id'),
+    outcome: text('outcome').notNull(),
+    refusal: text('refusal'),
+    requestLabels: jsonb('request_labels').$type<Record<string, string>>().notNull(),
+    cost: amount('cost').notNull(),
+    /** The exact canonical JSON that was hashed. */
+    body: text('body').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.instance, table.epoch, table.sequence] }),
+    index('flight_record_id').on(table.tenant, table.id),
+    uniqueIndex('flight_record_number').on(table.tenant, table.number),
+    index('flight_record_pending').on(table.tenant, table.arrival, table.sequence).where(sql`number is null`),
+    index('flight_record_at').on(table.tenant, table.at, table.id),
+    index('flight_record_project').on(table.tenant, table.project, table.at),
+    index('flight_record_api_key').on(table.tenant, table.apiKey, table.at),
+  ],
+)
+
+/** The whole tuple that spending is attributed to; '' where a record names none. */
+const dimensions = () => ({
+  team: text('team').notNull(),
+  project: text('project').notNull(),
+  principal: text('principal').notNull(),
+  apiKey: text('api_key').notNull(),
+  provider: text('provider').notNull(),
+  model: text('model').notNull(),
+  alias: text('alias').notNull(),
+  tier: text('tier').notNull(),
+  dataPlane: text('data_plane').notNull(),
+  requestLabels: jsonb('request_labels').$type<Record<string, string>>().notNull(),
+})
+
+const measures = () => ({
+  cost: amount('cost').notNull(),
+  requests: count('requests').notNull(),
+  refused: count('refused').notNull(),
+  failed: count('failed').notNull(),
+  tokens: count('tokens').notNull(),
+  inputTokens: count('input_tokens').notNull(),
+  cachedInputTokens: count('cached_input_tokens').notNull(),
+  outputTokens: count('output_tokens').notNull(),
+  /** Requests per latency bucket, see `domain/latency.ts`. */
+  latency: jsonb('latency').$type<number[]>().notNull(),
+})
+
+/** One row per full tuple of dimensions and minute, hour or day. */
+export const spendRollup = pgTable(
+  'spend_rollup',
+  {
+    tenant: tenantId(),
+    interval: text('interval').$type<'MINUTE' | 'HOUR' | 'DAY'>().notNull(),
+    at: at('at').notNull(),
+    /** Digest of the dimensions, so that the key is short whatever the labels hold. */
+    tuple: text('tuple').notNull(),
+    ...dimensions(),
+    ...measures(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.interval, table.at, table.tuple] })],
+)
+
+/** What one run of the sequencer added: records `first` … `number` of the log, per tuple and minute. */
+export const spendTick = pgTable(
+  'spend_tick',
+  {
+    tenant: tenantId(),
+    number: count('number').notNull(),
+    first: count('first').notNull(),
+    at: at('at').notNull(),
+    tuple: text('tuple').notNull(),
+    ...dimensions(),
+    ...measures(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.number, table.at, table.tuple] })],
+)
+
+/** How far a tenant's log has come. `lastSub` counts events that follow `lastNumber` without a leaf of their own. */
+export const logState = pgTable('log_state', {
+  tenant: text('tenant').primaryKey(),
+  lastNumber: count('last_number').notNull().default(-1),
+  lastSub: count('last_sub').notNull().default(0),
+  /** Fences a sequencer that lost its lock: each numbering checks the epoch it began with. */
+  epoch: count('epoch').notNull().default(0),
+})

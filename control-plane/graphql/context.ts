@@ -1,0 +1,11 @@
+import type { Actor } from '../domain/actor.ts'
+import type { Context } from '../domain/context.ts'
+
+/** What every resolver has at hand. A host makes one per operation. */
+export interface GraphContext {
+  domain: Context
+  actor: Actor
+  requestId: string
+  /** Looks the actor up again; undefined once its key, session or principal is gone. Long streams ask now and then. */
+  recheck: () => Promise<Actor | undefined>
+}

@@ -1,0 +1,69 @@
+import { GraphQLError } from 'graphql'
+
+/**
+ * Errors of the first channel: what no form can fix. They stand in the answer's `errors`, each with
+ * `extensions { code requestId retryable }`. What a caller can act on is a UserError in a mutation's payload.
+ */
+export const errorCodes = {
+  UNAUTHENTICATED: { status: 401, retryable: false, message: 'Sign in: send an admin token as Authorization: Bearer sla_…' },
+  NOT_PERMITTED: { status: 403, retryable: false, message: 'You may not do that.' },
+  FOREIGN_ORIGIN: { status: 403, retryable: false, message: 'This address does not answer pages of other origins.' },
+  UNKNOWN_DOCUMENT: {
+    status: 403,
+    retryable: false,
+    message: 'A browser session may only send the documents of its page; send an admin token to ask anything.',
+  },
+  BAD_REQUEST: { status: 400, retryable: false, message: 'The request could not be read.' },
+  BAD_DOCUMENT: { status: 400, retryable: false, message: 'The document does not fit the schema.' },
+  TOO_COMPLEX: { status: 400, retryable: false, message: 'The document asks for too much at once.' },
+  TOO_LARGE: { status: 413, retryable: false, message: 'The request body is too large.' },
+  TOO_SLOW: { status: 429, retryable: true, message: 'This stream was not read fast enough; go on from the last cursor.' },
+  TOO_MANY_STREAMS: { status: 429, retryable: true, message: 'Too many streams are open.' },
+  UNAVAILABLE: { status: 503, retryable: true, message: 'The control plane cannot answer right now.' },
+  INTERNAL: { status: 500, retryable: true, message: 'Something went wrong here. The request id names it in the log.' },
+} as const
+
+export type RequestErrorCode = keyof typeof errorCodes
+
+/** An error of the first channel; the message may say more about this case, but never holds secrets or internals. */
+export function requestError(code: RequestErrorCode, message: string = errorCodes[code].message): GraphQLError {
+  return new GraphQLError(message, { extensions: { code, http: { status: errorCodes[code].status } } })
+}
+
+/** The code of an error that graphql-js, Yoga or we made on purpose; undefined for all others, which are bugs. */
+function knownCode(error: GraphQLError): RequestErrorCode | undefined {
+  const code = error.extensions.code
+  if (typeof code === 'string' && code in errorCodes) return code as RequestErrorCode
+  const original = error.originalError
+  if (original instanceof GraphQLError) return knownCode(original)
+  // An argument or variable that a scalar refused, or a document that did not parse or validate.
+  const http = error.extensions.http as { status?: number } | undefined
+  if (!original) return (http?.status ?? 400) < 500 ? (http?.status === 413 ? 'TOO_LARGE' : 'BAD_DOCUMENT') : undefined
+  return undefined
+}
+
+/**
+ * What a caller sees of an error: the message only if it was made for callers, else a masked one. `report` hears of the
+ * masked ones. An error that was finished before stays as it is.
+ */
+export function finishError(error: unknown, requestId: string, report: (error: unknown, requestId: string) => void) {
+  if (error instanceof GraphQLError && typeof error.extensions.requestId === 'string') return error
+  const located = error instanceof GraphQLError ? error : undefined
+  const code = located ? knownCode(located) : undefined
+  if (!code) report(located?.originalError ?? error, requestId)
+  const row = errorCodes[code ?? 'INTERNAL']
+  const http = (located?.extensions.http as object | undefined) ?? { status: row.status }
+  return new GraphQLError(code && located ? located.message : errorCodes.INTERNAL.message, {
+    nodes: located?.nodes,
+    source: located?.source,
+    positions: located?.positions,
+    path: located?.path,
+    extensions: {
+      code: code ?? 'INTERNAL',
+      requestId,
+      retryable: row.retryable,
+      // Yoga reads the status from here and leaves it out of the answer. A result with data is 200.
+      ...(located?.path ? {} : { http }),
+    },
+  })
+}

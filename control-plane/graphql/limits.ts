@@ -1,0 +1,90 @@
+import { type DocumentNode, type FragmentDefinitionNode, Kind, type SelectionSetNode } from 'graphql'
+import { requestError } from './errors.ts'
+
+/** How much one document may ask for before anything is looked up. All bounds are for the document with its fragments spread. */
+export const documentLimits = {
+  tokens: 10_000,
+  selections: 1_500,
+  depth: 16,
+  aliases: 30,
+  directives: 50,
+  operations: 20,
+}
+
+/** Work that a valid document may cause: every field costs 1, times the items of the lists around it. */
+export const costLimits = { depth: 12, breadth: 1_500, complexity: 50_000 }
+
+interface Size {
+  selections: number
+  depth: number
+  aliases: number
+  directives: number
+}
+
+const most = Number.MAX_SAFE_INTEGER / 4
+
+/**
+ * Refuses a document that is too large, in time linear to its text: each fragment is measured once, so that fragments that
+ * spread each other many times over cannot make the check, or the validation after it, slow. Cycles are left to validation,
+ * which finds them before it follows them.
+ */
+export function checkDocument(document: DocumentNode): void {
+  const fragments = new Map<string, FragmentDefinitionNode>()
+  for (const definition of document.definitions)
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition)
+  const measured = new Map<string, Size | 'measuring'>()
+
+  const ofFragment = (name: string): Size => {
+    const known = measured.get(name)
+    const fragment = fragments.get(name)
+    if (!fragment || known === 'measuring') return { selections: 0, depth: 0, aliases: 0, directives: 0 }
+    if (known) return known
+    measured.set(name, 'measuring')
+    const size = ofSelections(fragment.selectionSet)
+    size.directives += fragment.directives?.length ?? 0
+    measured.set(name, size)
+    return size
+  }
+
+  const ofSelections = (set: SelectionSetNode): Size => {
+    const size: Size = { selections: 0, depth: 0, aliases: 0, directives: 0 }
+    for (const selection of set.selections) {
+      const isField = selection.kind === Kind.FIELD
+      size.selections += 1
+      size.directives += selection.directives?.length ?? 0
+      if (isField && selection.alias) size.aliases += 1
+      const inner =
+        selection.kind === Kind.FRAGMENT_SPREAD
+          ? ofFragment(selection.name.value)
+          : selection.selectionSet && ofSelections(selection.selectionSet)
+      if (inner) add(size, inner)
+      size.depth = Math.max(size.depth, (inner?.depth ?? 0) + (isField ? 1 : 0))
+    }
+    return size
+  }
+
+  let operations = 0
+  for (const definition of document.definitions) {
+    if (definition.kind === Kind.OPERATION_DEFINITION) {
+      operations += 1
+      refuseBeyond(ofSelections(definition.selectionSet))
+    } else if (definition.kind === Kind.FRAGMENT_DEFINITION) refuseBeyond(ofFragment(definition.name.value))
+  }
+  if (operations > documentLimits.operations) throw tooMuch('operations', documentLimits.operations)
+}
+
+function add(size: Size, inner: Size): void {
+  size.selections = Math.min(most, size.selections + inner.selections)
+  size.aliases = Math.min(most, size.aliases + inner.aliases)
+  size.directives = Math.min(most, size.directives + inner.directives)
+}
+
+function refuseBeyond(size: Size): void {
+  for (const name of ['depth', 'aliases', 'directives', 'selections'] as const)
+    if (size[name] > documentLimits[name]) throw tooMuch(name, documentLimits[name])
+}
+
+/** The one sentence for every such bound. */
+export function tooMuch(what: string, limit: number) {
+  return requestError('TOO_COMPLEX', `A document may have at most ${limit} for ${what}; ask in several requests.`)
+}

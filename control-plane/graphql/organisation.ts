@@ -1,0 +1,206 @@
+import { tenant as tenantRow } from '../db/tables.ts'
+import { eq } from 'drizzle-orm'
+import type { Resource } from '../../schema/config/index.ts'
+import type { Kind } from '../../schema/handles.ts'
+import { builder } from './builder.ts'
+import { configEnum } from './config-inputs.ts'
+import { connectionOf, keysetAfter, page, pageCost, pageSize } from './connection.ts'
+import type { GraphContext } from './context.ts'
+import {
+  ApiKeyFilter,
+  DataPlaneFilter,
+  ModelFilter,
+  PrincipalFilter,
+  ProjectFilter,
+  ResourceFilter,
+  resourceQuery,
+} from './filters.ts'
+import { listOf, pageOfResources, ResourceConnection } from './lists.ts'
+import { loaders, read, referenced, resourceOf } from './loaders.ts'
+import { ResourceKind } from './node.ts'
+import { Node, Principal, Project, ResourceType, Team, Tenant } from './refs.ts'
+
+interface MembershipShape {
+  principal: string
+  role: string
+  scope: Resource
+  since: Date
+}
+
+export const Membership = builder.objectRef<MembershipShape>('Membership').implement({
+  fields: (t) => ({
+    principal: t.field({ type: Principal, resolve: (held, _, ctx) => referenced(ctx, 'principal', held.principal) }),
+    scope: t.expose('scope', { type: ResourceType }),
+    role: t.field({ type: configEnum('Role'), resolve: (held) => held.role }),
+    since: t.expose('since', { type: 'DateTime' }),
+  }),
+})
+
+const MembershipConnection = connectionOf(Membership)
+
+type Scope = Resource<'tenant'> | Resource<'team'> | Resource<'project'>
+
+/** Members of a scope, in the order they are declared in. */
+async function membersOf(scope: Scope, args: { first?: number | null; after?: string | null }, ctx: GraphContext) {
+  const from = Number(keysetAfter(args.after, 1)?.[0] ?? -1) + 1
+  const size = pageSize(args)
+  const rows = await Promise.all(
+    scope.spec.members.slice(from, from + size).map(async ({ principal, role }, index) => {
+      const held = await loaders(ctx).memberships.load(principal)
+      const since = held.find((membership) => membership.scope.id === scope.id)?.since ?? scope.updatedAt
+      return { principal, role, scope, since, index: from + index }
+    }),
+  )
+  return page(rows, from + size < scope.spec.members.length, (row) => [row.index], args.after)
+}
+
+
+Tenant.implement({
+  description: 'A company or installation-wide customer; everything else belongs to one.',
+  interfaces: [Node, ResourceType],
+  isTypeOf: ofKind('tenant'),
+  fields: (t) => ({
+    currency: t.field({ type: 'Currency', resolve: ({ spec }) => spec.currency }),
+    maxStaleness: t.field({
+      type: 'Duration',
+      description: 'How long a data plane that hears nothing may go on serving.',
+      resolve: ({ spec }) => spec.maxStaleness,
+    }),
+    members: t.field({
+      type: MembershipConnection,
+      args: { first: t.arg.int({ defaultValue: 50 }), after: t.arg({ type: 'Cursor' }) },
+      authScopes: { may: 'config:read' },
+      complexity: pageCost,
+      resolve: membersOf,
+    }),
+    configRevision: t.field({
+      type: 'SafeInt',
+      description: "The one number that orders this tenant's configuration.",
+      resolve: (_tenant, _args, ctx) => configRevision(ctx),
+    }),
+    resources: t.field({
+      type: ResourceConnection,
+      description: 'Every declared resource, for dumps and search.',
+      args: {
+        kinds: t.arg({ type: [ResourceKind] }),
+        labels: t.arg({ type: 'Labels' }),
+        search: t.arg.string(),
+        archived: t.arg.boolean({ defaultValue: false }),
+        first: t.arg.int({ defaultValue: 50 }),
+        after: t.arg({ type: 'Cursor' }),
+      },
+      authScopes: { may: 'config:read' },
+      complexity: pageCost,
+      resolve: async (_, args, ctx) => {
+        const { labels, archived, search } = args
+        const query = await resourceQuery(ctx, { labels, archived, search })
+        return pageOfResources(ctx, query, (args.kinds as Kind[] | null | undefined) ?? null, args)
+      },
+    }),
+    teams: listOf(t, 'team', { filter: ResourceFilter }),
+    projects: listOf(t, 'project', { filter: ProjectFilter }),
+    principals: listOf(t, 'principal', { filter: PrincipalFilter }),
+    apiKeys: listOf(t, 'apiKey', { filter: ApiKeyFilter }),
+    providers: listOf(t, 'provider', { filter: ResourceFilter }),
+    models: listOf(t, 'model', { filter: ModelFilter }),
+    aliases: listOf(t, 'alias', { filter: ResourceFilter, may: () => true }),
+    routes: listOf(t, 'route', { filter: ResourceFilter }),
+    priceSheets: listOf(t, 'priceSheet'),
+    dataPlanes: listOf(t, 'dataPlane', { filter: DataPlaneFilter }),
+  }),
+})
+
+Team.implement({
+  description: 'People who share projects and a cost centre.',
+  interfaces: [Node, ResourceType],
+  isTypeOf: ofKind('team'),
+  fields: (t) => ({
+    members: t.field({
+      type: MembershipConnection,
+      args: { first: t.arg.int({ defaultValue: 50 }), after: t.arg({ type: 'Cursor' }) },
+      complexity: pageCost,
+      resolve: membersOf,
+    }),
+    projects: listOf(t, 'project', { where: ({ id }) => ({ team: [id] }) }),
+    costCenter: t.string({ nullable: true, resolve: ({ spec }) => spec.costCenter }),
+  }),
+})
+
+const Retention = builder.objectRef<Resource<'project'>['spec']['retention']>('Retention').implement({
+  description: 'How long records and payloads are kept. Null = as long as the preset says.',
+  fields: (t) => ({
+    preset: t.field({ type: configEnum('RetentionPreset'), resolve: ({ preset }) => preset }),
+    records: t.expose('records', { type: 'Duration', nullable: true }),
+    payloads: t.expose('payloads', { type: 'Duration', nullable: true }),
+  }),
+})
+
+Project.implement({
+  description: 'A use case: the unit that is approved, budgeted and audited.',
+  interfaces: [Node, ResourceType],
+  isTypeOf: ofKind('project'),
+  fields: (t) => ({
+    team: t.field({ type: Team, resolve: ({ spec }, _, ctx) => referenced(ctx, 'team', spec.team) }),
+    members: t.field({
+      type: MembershipConnection,
+      args: { first: t.arg.int({ defaultValue: 50 }), after: t.arg({ type: 'Cursor' }) },
+      complexity: pageCost,
+      resolve: membersOf,
+    }),
+    owner: t.field({
+      type: Principal,
+      nullable: true,
+      resolve: ({ spec }, _, ctx) => resourceOf(ctx, 'principal', spec.owner),
+    }),
+    purpose: t.string({ nullable: true, resolve: ({ spec }) => spec.purpose }),
+    riskClass: t.field({
+      type: configEnum('RiskClass'),
+      nullable: true,
+      description: 'EU AI Act class of the use case; null = not yet assessed.',
+      resolve: ({ spec }) => spec.riskClass,
+    }),
+    dataClass: t.field({ type: configEnum('DataClass'), resolve: ({ spec }) => spec.dataClass }),
+    retention: t.field({ type: Retention, resolve: ({ spec }) => spec.retention }),
+    apiKeys: listOf(t, 'apiKey', { filter: ApiKeyFilter, where: ({ id }) => ({ project: [id] }) }),
+  }),
+})
+
+const Identity = builder.objectRef<{ issuer: string; subject: string }>('Identity').implement({
+  description: 'How a principal signs in. A subject means nothing without its issuer.',
+  fields: (t) => ({ issuer: t.exposeString('issuer'), subject: t.exposeString('subject') }),
+})
+
+Principal.implement({
+  description: 'Whoever or whatever acts: a person or a service.',
+  interfaces: [Node, ResourceType],
+  isTypeOf: ofKind('principal'),
+  fields: (t) => ({
+    kind: t.field({ type: configEnum('PrincipalKind'), resolve: ({ spec }) => spec.kind }),
+    identities: t.field({
+      type: [Identity],
+      authScopes: { may: 'config:read' },
+      resolve: ({ spec }) => spec.identities,
+    }),
+    memberships: t.field({ type: [Membership], resolve: ({ id }, _, ctx) => loaders(ctx).memberships.load(id) }),
+    apiKeys: listOf(t, 'apiKey', {
+      where: ({ id }) => ({ principal: [id] }),
+      may: ({ id }, { actor }) => actor.principal === id,
+    }),
+  }),
+})
+
+builder.queryField('tenant', (t) =>
+  t.field({ type: Tenant, resolve: (_, _args, ctx) => referenced(ctx, 'tenant', ctx.actor.tenant) }),
+)
+
+/** Tells a kind's objects apart where a type is asked of a value. */
+export function ofKind(kind: Kind) {
+  return (value: unknown) => (value as Resource).kind === kind
+}
+
+async function configRevision(ctx: GraphContext): Promise<number> {
+  const rows = await read(ctx, (tx, tenant) =>
+    tx.select({ revision: tenantRow.configRevision }).from(tenantRow).where(eq(tenantRow.id, tenant)),
+  )
+  return rows[0]?.revision ?? 0
+}

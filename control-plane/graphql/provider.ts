@@ -1,0 +1,107 @@
+import { type CredentialWritten, credentialSet } from '../domain/credentials.ts'
+import { listResources } from '../domain/resources.ts'
+import type { Resource } from '../../schema/config/index.ts'
+import { builder } from './builder.ts'
+import { configEnum } from './config-inputs.ts'
+import { firstMax } from './connection.ts'
+import { listOf } from './lists.ts'
+import { loaders, read, referenced } from './loaders.ts'
+import { ofKind } from './organisation.ts'
+import { mutation, payload } from './payload.ts'
+import { Credential, Node, Provider, ResourceType } from './refs.ts'
+
+Provider.implement({
+  description: 'An endpoint and the wire protocols it speaks.',
+  interfaces: [Node, ResourceType],
+  isTypeOf: ofKind('provider'),
+  fields: (t) => ({
+    platform: t.field({
+      type: configEnum('Platform'),
+      description: 'Where it runs: decides URL shape and signing. What it speaks is the codec.',
+      resolve: ({ spec }) => spec.platform,
+    }),
+    codecs: t.field({
+      type: [configEnum('Codec')],
+      description: 'The wire protocols it speaks; one endpoint may speak several.',
+      resolve: ({ spec }) => spec.codecs,
+    }),
+    baseUrl: t.string({ nullable: true, resolve: ({ spec }) => spec.baseUrl, description: 'Null for ECHO alone.' }),
+    region: t.string({ nullable: true, resolve: ({ spec }) => spec.region }),
+    apiVersion: t.string({ nullable: true, resolve: ({ spec }) => spec.apiVersion }),
+    selfHosted: t.boolean({
+      description: 'Runs inside the company: private addresses are allowed.',
+      resolve: ({ spec }) => spec.selfHosted,
+    }),
+    headers: t.field({
+      type: 'Labels',
+      description: 'Sent with every request. Secrets belong in a Credential.',
+      resolve: ({ spec }) => spec.headers,
+    }),
+    forwardHeaders: t.stringList({
+      description: "Client headers passed on when the dialect is the provider's own, e.g. anthropic-*, openai-beta.",
+      resolve: ({ spec }) => spec.forwardHeaders,
+    }),
+    proxy: t.string({
+      nullable: true,
+      description: 'Outbound proxy, by locator (env:, file:).',
+      resolve: ({ spec }) => spec.proxy,
+    }),
+    caBundle: t.string({
+      nullable: true,
+      description: 'Private CA, by locator (env:, file:).',
+      resolve: ({ spec }) => spec.caBundle,
+    }),
+    credentials: t.field({
+      type: [Credential],
+      authScopes: { may: 'config:read' },
+      resolve: async ({ id }, _, ctx) => {
+        const query = { kinds: ['credential'] as const, where: { provider: [id] }, first: firstMax }
+        const { rows } = await read(ctx, (tx, tenant) => listResources(tx, tenant, query))
+        return rows as Resource<'credential'>[]
+      },
+    }),
+    models: listOf(t, 'model', { where: ({ id }) => ({ provider: [id] }), may: () => true }),
+  }),
+})
+
+Credential.implement({
+  description: 'Secret material is write-only: it is never returned, only its fingerprint and version.',
+  interfaces: [Node, ResourceType],
+  isTypeOf: ofKind('credential'),
+  fields: (t) => ({
+    provider: t.field({ type: Provider, resolve: ({ spec }, _, ctx) => referenced(ctx, 'provider', spec.provider) }),
+    kind: t.field({ type: configEnum('CredentialKind'), resolve: ({ spec }) => spec.kind }),
+    source: t.field({ type: configEnum('CredentialSource'), resolve: ({ spec }) => spec.source }),
+    locator: t.string({
+      nullable: true,
+      description: 'env:NAME or file:/path; null when stored.',
+      resolve: ({ spec }) => spec.locator,
+    }),
+    fingerprint: t.string({
+      description: 'Of the stored secret; empty while none is set.',
+      resolve: async ({ id }, _, ctx) => (await loaders(ctx).credentialFacts.load(id)).fingerprint,
+    }),
+    version: t.int({ resolve: async ({ id }, _, ctx) => (await loaders(ctx).credentialFacts.load(id)).version }),
+    rotatedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      resolve: async ({ id }, _, ctx) => (await loaders(ctx).credentialFacts.load(id)).rotatedAt,
+    }),
+  }),
+})
+
+mutation('credentialSet', {
+  payload: payload<CredentialWritten>('CredentialPayload', (t) => ({
+    credential: t.expose('credential', { type: Credential, nullable: true }),
+    replayed: t.exposeBoolean('replayed'),
+  })),
+  input: builder.inputType('CredentialSetInput', {
+    fields: (t) => ({
+      idempotencyKey: t.string({ required: true }),
+      credential: t.field({ type: 'Ref', required: true }),
+      secret: t.string({ required: true }),
+      reason: t.string(),
+    }),
+  }),
+  run: credentialSet,
+})

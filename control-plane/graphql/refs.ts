@@ -1,0 +1,27 @@
+import type { Resource } from '../../schema/config/index.ts'
+import { type Kind, kinds } from '../../schema/handles.ts'
+import type { AuditRow } from '../domain/audit.ts'
+import type { Instance } from '../domain/planes.ts'
+import type { RecordRow } from '../domain/records.ts'
+import { builder } from './builder.ts'
+
+/** The types that others name. Each is filled in by the file of its noun. */
+const typeOf = <K extends Kind>(kind: K) => builder.objectRef<Resource<K>>(kinds[kind].type)
+
+export const Node = builder.nodeInterfaceRef()
+export const ResourceType = builder.interfaceRef<Resource>('Resource')
+export const Tenant = typeOf('tenant')
+export const Team = typeOf('team')
+export const Project = typeOf('project')
+export const Principal = typeOf('principal')
+export const ApiKey = typeOf('apiKey')
+export const Provider = typeOf('provider')
+export const Credential = typeOf('credential')
+export const Model = typeOf('model')
+export const Alias = typeOf('alias')
+export const Route = typeOf('route')
+export const PriceSheet = typeOf('priceSheet')
+export const DataPlane = typeOf('dataPlane')
+export const InstanceType = builder.objectRef<Instance>('Instance')
+export const FlightRecordType = builder.objectRef<RecordRow>('FlightRecord')
+export const AuditEntry = builder.objectRef<AuditRow>('AuditEntry')

@@ -1,0 +1,111 @@
+import type { Server, ServerWebSocket, WebSocketHandler } from 'bun'
+import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql'
+import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws'
+import { makeHandler } from 'graphql-ws/use/bun'
+import { mintId } from '../../schema/ids.ts'
+import { finishError, requestError } from '../graphql/errors.ts'
+import { bearerOf, type Caller, callerByToken } from './caller.ts'
+import { finishResult, type GraphqlOptions, refusalOf, type Yoga } from './graphql.ts'
+
+export interface GraphqlSocketData {
+  kind: 'graphql'
+  address: string | undefined
+  /** Signed in by a cookie, from a page of ours; a token in connectionParams goes before it. */
+  session: Caller | undefined
+  caller: Caller | undefined
+}
+
+type Socket = ServerWebSocket<GraphqlSocketData>
+type Enveloped = ExecutionArgs & {
+  rootValue: { execute: (args: unknown) => ExecutionResult; subscribe: (args: unknown) => ExecutionResult }
+  requestId: string
+}
+
+const operationsMax = 50
+const initWaitMs = 5_000
+/** Code of a socket whose caller is not, or no longer, signed in. graphql-ws clients take it as worth another try. */
+const forbidden = 4403
+
+/** GraphQL over graphql-transport-ws, through the same envelop pipeline as HTTP. */
+export function graphqlSocket(yoga: Yoga, options: GraphqlOptions): WebSocketHandler<GraphqlSocketData> {
+  const handler = makeHandler({
+    connectionInitWaitTimeout: initWaitMs,
+    onConnect: async ({ extra, connectionParams }) => {
+      const data = (extra.socket as unknown as Socket).data
+      const token = bearerOf(connectionParams?.authorization)
+      data.caller = token ? await callerByToken(options.ctx, token, data.address) : data.session
+      return data.caller !== undefined
+    },
+    onSubscribe: async ({ extra, subscriptions }, _id, params) => {
+      const socket = extra.socket as unknown as Socket
+      if (Object.keys(subscriptions).length > operationsMax) return [requestError('TOO_MANY_STREAMS')]
+      const caller = await stillGood(socket)
+      const refusal = refusalOf(caller, params.query, options.sessionDocuments)
+      return refusal ? [refusal] : prepare(yoga, caller, params)
+    },
+    execute: (args) => (args as Enveloped).rootValue.execute(args),
+    subscribe: (args) => (args as Enveloped).rootValue.subscribe(args),
+    onNext: (_context, _id, _payload, args, result) =>
+      finishResult(result as ExecutionResult, (args as Enveloped).requestId, options.report),
+    onError: (_context, _id, _payload, errors) => {
+      const requestId = mintId('correlation')
+      return errors.map((error) => finishError(error, requestId, options.report))
+    },
+  }) as unknown as WebSocketHandler<GraphqlSocketData>
+  return { ...handler, message: bounded(handler, options.bodyBytesMax) }
+}
+
+/** A token may have been revoked since the socket opened: it then closes with 4403. */
+async function stillGood(socket: Socket): Promise<Caller | undefined> {
+  const { caller } = socket.data
+  const actor = await caller?.recheck()
+  if (caller && actor) return { ...caller, actor }
+  socket.close(forbidden, 'Forbidden')
+  return undefined
+}
+
+async function prepare(yoga: Yoga, caller: Caller | undefined, params: { query: string; operationName?: string | null; variables?: Record<string, unknown> | null }) {
+  const requestId = mintId('correlation')
+  const enveloped = yoga.getEnveloped({ caller, requestId, params } as never)
+  const { schema, execute, subscribe, contextFactory, parse, validate } = enveloped
+  try {
+    const document = parse(params.query)
+    const invalid = validate(schema, document)
+    if (invalid.length) return invalid as readonly GraphQLError[]
+    return {
+      schema,
+      document,
+      operationName: params.operationName,
+      variableValues: params.variables,
+      contextValue: await contextFactory(),
+      rootValue: { execute, subscribe },
+      requestId,
+    } as ExecutionArgs
+  } catch (error) {
+    if (error instanceof GraphQLError) return [error]
+    throw error
+  }
+}
+
+function bounded(handler: WebSocketHandler<GraphqlSocketData>, bytesMax: number) {
+  return (ws: Socket, message: string | Buffer) => {
+    if (message.length > bytesMax) return ws.close(1009, 'Message too large')
+    return handler.message?.(ws, message as never)
+  }
+}
+
+/** Upgrades a request for `/graphql`; the answer, where it may not be. */
+export function upgradeGraphql(
+  request: Request,
+  server: Server<GraphqlSocketData>,
+  data: Pick<GraphqlSocketData, 'address' | 'session'>,
+): Response | undefined {
+  const offered = request.headers.get('sec-websocket-protocol')?.split(',') ?? []
+  if (!offered.some((protocol) => protocol.trim() === GRAPHQL_TRANSPORT_WS_PROTOCOL))
+    return new Response(`This socket speaks ${GRAPHQL_TRANSPORT_WS_PROTOCOL}.\n`, { status: 400 })
+  const upgraded = server.upgrade(request, {
+    data: { kind: 'graphql', caller: undefined, ...data },
+    headers: { 'sec-websocket-protocol': GRAPHQL_TRANSPORT_WS_PROTOCOL },
+  })
+  return upgraded ? undefined : new Response('This is a WebSocket address.\n', { status: 426 })
+}

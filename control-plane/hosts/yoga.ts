@@ -1,0 +1,226 @@
+import type { Server } from 'bun'
+import { sql } from 'drizzle-orm'
+import { mintId } from '../../schema/ids.ts'
+import { documents } from '../dashboard/documents.ts'
+import type { Context } from '../domain/context.ts'
+import { errorCodes, type RequestErrorCode } from '../graphql/errors.ts'
+import { cookieName, readCookie, setCookie } from '../sessions/cookie.ts'
+import { isForeign } from '../sessions/origin.ts'
+import { mintTicket, sessionsOf } from '../sessions/sessions.ts'
+import { addressOf, callerByCookie, callerOf } from './caller.ts'
+import { buildDashboard, type Dashboard } from './dashboard.ts'
+import { graphiqlPage } from './graphiql.ts'
+import { type GraphqlOptions, makeYoga, type Yoga } from './graphql.ts'
+import { type GraphqlSocketData, graphqlSocket, upgradeGraphql } from './graphql-socket.ts'
+import { Metrics } from './metrics.ts'
+import { dispatchSockets, type MountedRoutes, type SocketData } from './sockets.ts'
+
+export interface ServeOptions {
+  host: string
+  /** 0 = any free port. */
+  port: number
+  tls?: { cert: string; key: string }
+  /** Largest request body and socket message; default 16 MiB. */
+  bodyBytesMax?: number
+  /** Routes of others on the same port, such as `/plane/v1/`. */
+  mounts?: MountedRoutes[]
+  /** Hears of errors that callers see only as INTERNAL. */
+  report?: (error: unknown, requestId: string) => void
+}
+
+export interface ControlPlaneServer {
+  /** `http://127.0.0.1:4000` */
+  url: string
+  port: number
+  /** Lets requests in flight finish for at most a second, then closes every connection. */
+  stop(): Promise<void>
+}
+
+/** Why the control plane could not start, as one sentence for whoever started it. */
+export class CannotListen extends Error {}
+
+const mebibyte = 1024 * 1024
+const stopGraceMs = 1_000
+
+/** The control plane on one port: GraphQL by POST, GET, SSE and WebSocket, the dashboard, GraphiQL, health, metrics, mounts. */
+export async function serveControlPlane(ctx: Context, options: ServeOptions): Promise<ControlPlaneServer> {
+  const { host, port, mounts = [] } = options
+  const metrics = new Metrics()
+  const log = options.report ?? ((error, requestId) => console.error(`${requestId}:`, error))
+  const graphql: GraphqlOptions = {
+    ctx,
+    bodyBytesMax: options.bodyBytesMax ?? 16 * mebibyte,
+    sessionDocuments: new Set(Object.values(documents).map((document) => document.trim())),
+    report(error, requestId) {
+      metrics.masked()
+      log(error, requestId)
+    },
+  }
+  const yoga = makeYoga(graphql)
+  const dashboard = await buildDashboard()
+  const secure = options.tls !== undefined
+  const parts: Parts = { ctx, graphql, yoga, dashboard, metrics, mounts, secure, cookie: '' }
+  const server = listen(host, port, () =>
+    Bun.serve<SocketData>({
+      hostname: host,
+      port,
+      tls: options.tls,
+      idleTimeout: 30,
+      maxRequestBodySize: graphql.bodyBytesMax,
+      fetch: (request, own) => measured(parts, request, own as never),
+      error: (error) => internalError(graphql, error),
+      websocket: dispatchSockets(
+        new Map([
+          ['graphql', graphqlSocket(yoga, graphql) as never],
+          ...mounts.flatMap(({ kind, websocket }) => (websocket ? [[kind, websocket] as const] : [])),
+        ]),
+      ),
+    }),
+  )
+  parts.cookie = cookieName(server.port!, secure)
+  return {
+    url: `${secure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
+    port: server.port!,
+    async stop() {
+      await Promise.race([server.stop(false), Bun.sleep(stopGraceMs)])
+      await server.stop(true)
+    },
+  }
+}
+
+interface Parts {
+  ctx: Context
+  graphql: GraphqlOptions
+  yoga: Yoga
+  dashboard: Dashboard
+  metrics: Metrics
+  mounts: MountedRoutes[]
+  secure: boolean
+  cookie: string
+}
+
+function listen<S>(host: string, port: number, start: () => S): S {
+  try {
+    return start()
+  } catch (error) {
+    const code = (error as { code?: string }).code
+    if (code === 'EADDRINUSE')
+      throw new CannotListen(
+        `Port ${port} on ${host} is taken by another program; stop that one, or choose another port with SLUICE_PORT.`,
+      )
+    if (code === 'EACCES')
+      throw new CannotListen(`Port ${port} on ${host} may not be used by this user; choose one above 1023.`)
+    throw error
+  }
+}
+
+async function measured(parts: Parts, request: Request, server: Server<never>): Promise<Response | undefined> {
+  const startedAt = performance.now()
+  const { pathname } = new URL(request.url)
+  const mount = parts.mounts.find(({ prefix }) => pathname.startsWith(prefix))
+  const response = await (mount ? mount.fetch(request, server) : route(parts, request, server, pathname))
+  const known = mount?.prefix ?? (/^\/(graphql|session|healthz|readyz|metrics)?(?=\/|$)/.exec(pathname)?.[0] || 'other')
+  parts.metrics.observe(known, response?.status ?? 101, performance.now() - startedAt)
+  return response
+}
+
+async function route(parts: Parts, request: Request, server: Server<never>, pathname: string) {
+  if (pathname === '/graphql') return graphqlRoute(parts, request, server)
+  if (pathname === '/healthz') return new Response('ok\n')
+  if (pathname === '/readyz') return ready(parts.ctx)
+  if (pathname === '/metrics') return parts.metrics.answer()
+  if (pathname === '/session/ticket') return ticketRoute(parts, request, server)
+  if (pathname === '/session') return endSession(parts, request)
+  if (request.method === 'GET' || request.method === 'HEAD') {
+    const ticket = pathname === '/' && new URL(request.url).searchParams.get('ticket')
+    const answer = ticket ? signIn(parts, ticket) : parts.dashboard.answer(pathname)
+    if (answer) return answer
+  }
+  return new Response('Not found. There is /, /graphql, /healthz, /readyz and /metrics.\n', { status: 404 })
+}
+
+async function graphqlRoute(parts: Parts, request: Request, server: Server<never>): Promise<Response | undefined> {
+  const { ctx, graphql, yoga, cookie } = parts
+  if (isPageVisit(request)) return graphiqlPage()
+  const requestId = mintId('correlation')
+  if (isForeign(request)) return refused('FOREIGN_ORIGIN', requestId)
+  const address = addressOf(request, server)
+  if (request.headers.get('upgrade')?.toLowerCase() === 'websocket') {
+    const session = callerByCookie(ctx, request, cookie)
+    return upgradeGraphql(request, server as unknown as Server<GraphqlSocketData>, { address, session })
+  }
+  if (Number(request.headers.get('content-length') ?? 0) > graphql.bodyBytesMax) return refused('TOO_LARGE', requestId)
+  const caller = await callerOf(ctx, request, cookie, address)
+  // A stream is quiet for as long as nothing happens; its pings keep proxies in between awake.
+  if (request.headers.get('accept')?.includes('text/event-stream')) server.timeout(request, 0)
+  const response = await yoga.fetch(request, { caller, requestId })
+  response.headers.set('x-sluice-request-id', requestId)
+  return response
+}
+
+/** A browser that opens /graphql as a page, not a page that asks it something. */
+function isPageVisit(request: Request): boolean {
+  return (
+    request.method === 'GET' &&
+    (request.headers.get('accept') ?? '').includes('text/html') &&
+    !new URL(request.url).searchParams.has('query')
+  )
+}
+
+function refused(code: RequestErrorCode, requestId: string): Response {
+  const { status, message, retryable } = errorCodes[code]
+  const body = { errors: [{ message, extensions: { code, requestId, retryable } }] }
+  return Response.json(body, { status, headers: { 'x-sluice-request-id': requestId } })
+}
+
+function internalError(graphql: GraphqlOptions, error: unknown): Response {
+  const requestId = mintId('correlation')
+  graphql.report(error, requestId)
+  return refused('INTERNAL', requestId)
+}
+
+/** A one-time link: whoever opens it first gets a session, and an address without the ticket. */
+function signIn({ ctx, cookie, secure }: Parts, ticket: string): Response {
+  const redeemed = sessionsOf(ctx).redeem(ticket)
+  const headers = new Headers({ location: redeemed ? '/' : '/?link=used', 'referrer-policy': 'no-referrer' })
+  headers.set('cache-control', 'no-store')
+  if (redeemed) {
+    const lifetimeMs = redeemed.session.expiresAtMs - ctx.clock.now()
+    headers.append('set-cookie', setCookie(cookie, redeemed.secret, lifetimeMs, secure))
+  }
+  return new Response(null, { status: 303, headers })
+}
+
+/** `POST /session/ticket` with an admin token mints a link for a browser; a session cannot mint another. */
+async function ticketRoute({ ctx, cookie }: Parts, request: Request, server: Server<never>): Promise<Response> {
+  const requestId = mintId('correlation')
+  if (request.method !== 'POST') return new Response('POST only.\n', { status: 405, headers: { allow: 'POST' } })
+  if (isForeign(request)) return refused('FOREIGN_ORIGIN', requestId)
+  const caller = await callerOf(ctx, request, cookie, addressOf(request, server))
+  if (caller?.via !== 'token') return refused('UNAUTHENTICATED', requestId)
+  const ticket = mintTicket(ctx, caller.actor)
+  return Response.json({ ticket, path: `/?ticket=${ticket}` }, { headers: { 'cache-control': 'no-store' } })
+}
+
+/** `DELETE /session` signs a browser out. */
+function endSession({ ctx, cookie, secure }: Parts, request: Request): Response {
+  if (request.method !== 'DELETE') return new Response('DELETE only.\n', { status: 405, headers: { allow: 'DELETE' } })
+  if (isForeign(request)) return refused('FOREIGN_ORIGIN', mintId('correlation'))
+  const secret = readCookie(request, cookie)
+  if (secret) sessionsOf(ctx).end(secret)
+  return new Response(null, { status: 204, headers: { 'set-cookie': setCookie(cookie, '', 0, secure) } })
+}
+
+const readyWaitMs = 2_000
+
+/** Ready = the database answers. */
+async function ready(ctx: Context): Promise<Response> {
+  const asked = ctx.db.withInstallation((tx) => tx.execute(sql`select 1`)).then(
+    () => true,
+    () => false,
+  )
+  const answered = await Promise.race([asked, Bun.sleep(readyWaitMs).then(() => false)])
+  return answered
+    ? new Response('ready\n')
+    : new Response('The database does not answer.\n', { status: 503, headers: { 'retry-after': '2' } })
+}

@@ -1,0 +1,42 @@
+import type { Context } from '../domain/context.ts'
+import { acceptRecords, chainHeads } from '../domain/ingest.ts'
+import { findInstance, gone, openEpoch, redeemToken, seen } from '../domain/planes.ts'
+import { deltasSince, nextEnvelopeSequence, part, snapshotOf } from '../domain/snapshots.ts'
+
+/** What the link asks of the domain, with the context already given. */
+export interface LinkDomain {
+  redeemToken: Bound<typeof redeemToken>
+  findInstance: Bound<typeof findInstance>
+  openEpoch: Bound<typeof openEpoch>
+  seen: Bound<typeof seen>
+  gone: Bound<typeof gone>
+  chainHeads: Bound<typeof chainHeads>
+  acceptRecords: Bound<typeof acceptRecords>
+  snapshotOf: Bound<typeof snapshotOf>
+  part: Bound<typeof part>
+  deltasSince: Bound<typeof deltasSince>
+  nextEnvelopeSequence: Bound<typeof nextEnvelopeSequence>
+  /** Wakes when a tenant's configuration or keys changed; '' = perhaps any tenant's. */
+  onConfigChange(wake: (tenant: string) => void): Promise<() => Promise<void>>
+  now(): number
+}
+
+type Bound<F> = F extends (ctx: Context, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never
+
+export function linkDomain(ctx: Context): LinkDomain {
+  return {
+    redeemToken: (redemption) => redeemToken(ctx, redemption),
+    findInstance: (id) => findInstance(ctx, id),
+    openEpoch: (instance, hello) => openEpoch(ctx, instance, hello),
+    seen: (instance, heartbeat) => seen(ctx, instance, heartbeat),
+    gone: (instance) => gone(ctx, instance),
+    chainHeads: (instance) => chainHeads(ctx, instance),
+    acceptRecords: (instance, batch) => acceptRecords(ctx, instance, batch),
+    snapshotOf: (tenant) => snapshotOf(ctx, tenant),
+    part: (tenant, digest) => part(ctx, tenant, digest),
+    deltasSince: (tenant, number) => deltasSince(ctx, tenant, number),
+    nextEnvelopeSequence: (tenant) => nextEnvelopeSequence(ctx, tenant),
+    onConfigChange: (wake) => ctx.db.listen('config', wake),
+    now: () => ctx.clock.now(),
+  }
+}

@@ -1,0 +1,141 @@
+import { sealEnvelope, wrapContentKey } from '../../air-gap/envelope.ts'
+import { keyDeltasPerMessageMax } from '../../schema/link.ts'
+import type { KeyDelta, SnapshotManifest } from '../../schema/snapshot.ts'
+import type { CurrentSnapshot } from '../domain/snapshots.ts'
+import type { LinkDomain } from './domain.ts'
+import type { PlaneSession } from './plane-session.ts'
+import type { OnlineKey } from './trust.ts'
+
+/** How long an envelope may wait to be activated; running is bounded by the tenant's maxStaleness alone. */
+const envelopeValidMs = 6 * 3_600_000
+/** The oldest gateway that can run what is compiled here. */
+const minimumPlaneVersion = '0.1.0'
+
+/** A content with the sequence that envelopes over it carry. */
+interface Numbered {
+  snapshot: CurrentSnapshot
+  sequence: number
+  digests: ReadonlySet<string>
+  hasSecrets: boolean
+}
+
+/** Brings one tenant's planes up to date: key deltas at once, then the snapshot. One run at a time; a wake during a run runs it again. */
+export class TenantFeed {
+  readonly #tenant: string
+  readonly #domain: LinkDomain
+  readonly #online: OnlineKey
+  readonly #sessions = new Set<PlaneSession>()
+  #numbered: Numbered | undefined
+  #running: Promise<void> | undefined
+  #again = false
+
+  constructor(tenant: string, domain: LinkDomain, online: OnlineKey) {
+    this.#tenant = tenant
+    this.#domain = domain
+    this.#online = online
+  }
+
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  add(session: PlaneSession): void {
+    this.#sessions.add(session)
+  }
+
+  remove(session: PlaneSession): void {
+    this.#sessions.delete(session)
+  }
+
+  /** Rejects where the database does; the caller says so and wakes it again later. */
+  wake(): Promise<void> {
+    this.#again = true
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again) {
+      this.#again = false
+      // Before the compile: a revocation does not wait for it.
+      await this.#sendDeltas([...this.#sessions].filter(({ held }) => held.contentDigest !== null))
+      await this.#sendSnapshot()
+      await this.#sendDeltas([...this.#sessions])
+    }
+  }
+
+  async #sendDeltas(sessions: PlaneSession[]): Promise<void> {
+    if (sessions.length === 0) return
+    const oldest = Math.min(...sessions.map(({ held }) => held.deltaNumber))
+    const deltas = await this.#domain.deltasSince(this.#tenant, oldest)
+    if (deltas.length === 0) return
+    for (const session of sessions) {
+      const lacking = deltas.filter(({ number }) => number > session.held.deltaNumber)
+      if (lacking.length === 0) continue
+      for (const chunk of chunks(lacking)) session.send({ type: 'deltas', tenant: this.#tenant, deltas: chunk }, 'urgent')
+      session.held.deltaNumber = lacking.at(-1)!.number
+      // The domain answers a bounded number at once.
+      this.#again = true
+    }
+  }
+
+  async #sendSnapshot(): Promise<void> {
+    if (this.#sessions.size === 0) return
+    const numbered = await this.#current()
+    const { contentDigest, deltaNumber } = numbered.snapshot
+    for (const session of this.#sessions) {
+      if (session.held.contentDigest === contentDigest) continue
+      const envelope = await this.#envelope(numbered, session)
+      session.offer(contentDigest, numbered.snapshot.manifest, numbered.digests)
+      session.send({ type: 'snapshot', tenant: this.#tenant, envelope }, 'urgent')
+      session.held.contentDigest = contentDigest
+      session.held.deltaNumber = Math.max(session.held.deltaNumber, deltaNumber)
+    }
+  }
+
+  /** The sequence is taken before the content is read, so that a later number never stands for an older content. */
+  async #current(): Promise<Numbered> {
+    const seen = await this.#domain.snapshotOf(this.#tenant)
+    if (this.#numbered?.snapshot.contentDigest === seen.contentDigest) return this.#numbered
+    const sequence = await this.#domain.nextEnvelopeSequence(this.#tenant)
+    const snapshot = await this.#domain.snapshotOf(this.#tenant)
+    const { parts } = JSON.parse(snapshot.manifest.toString('utf8')) as SnapshotManifest
+    this.#numbered = {
+      snapshot,
+      sequence,
+      digests: new Set(parts.map(({ digest }) => digest)),
+      hasSecrets: parts.some(({ name }) => name === 'secrets'),
+    }
+    return this.#numbered
+  }
+
+  async #envelope({ snapshot, sequence, hasSecrets }: Numbered, session: PlaneSession) {
+    const nowMs = this.#domain.now()
+    return sealEnvelope(
+      {
+        schemaVersion: 1,
+        installation: this.#online.installation,
+        role: 'online',
+        audience: { kind: 'instance', id: session.instance.id },
+        tenant: this.#tenant,
+        sequence,
+        contentDigest: snapshot.contentDigest,
+        revision: snapshot.revision,
+        deltaNumber: snapshot.deltaNumber,
+        createdAtMs: nowMs,
+        notBeforeMs: nowMs,
+        expiresAtMs: nowMs + envelopeValidMs,
+        minimumVersion: minimumPlaneVersion,
+        contentKey: hasSecrets ? await wrapContentKey(snapshot.contentKey, session.instance.encryptionKey) : null,
+        critical: ['audience', 'sequence', 'contentDigest', 'expiresAtMs'],
+      },
+      [this.#online.key],
+    )
+  }
+}
+
+function* chunks(deltas: KeyDelta[]): Iterable<KeyDelta[]> {
+  for (let at = 0; at < deltas.length; at += keyDeltasPerMessageMax) yield deltas.slice(at, at + keyDeltasPerMessageMax)
+}

@@ -1,0 +1,97 @@
+import type { RecordAttempt, RecordMeter, RecordPosting } from '../schema/flight-record.ts'
+import { isRefusal, type Refusal, refuse } from '../schema/refusals.ts'
+import type { AdmittedRequest, AnswerDecoder, Codec, TokenCeiling } from './codecs/codec.ts'
+import type { Ledger, Reading, Reservation, ReservationNeed, UpstreamRequest } from './ports.ts'
+import { ceilingCost, ceilingReadings, estimatedReadings, type Prices, price } from './pricing.ts'
+import type { Target } from './route.ts'
+import { ratesFor } from './snapshot/rates.ts'
+
+/** One try at one target: its reservation, the request that was sent, and what came of it. */
+export interface Attempt {
+  target: Target
+  prices: Prices
+  ceiling: TokenCeiling
+  reservation: Reservation
+  request: UpstreamRequest
+  decoder: AnswerDecoder
+  startedMs: number
+  entry: RecordAttempt
+  /** Removes the credential from what the provider wrote. */
+  scrub: (text: string) => string
+  /** Set once, when the attempt's money is posted or its reservation voided. */
+  settled: Settled | undefined
+}
+
+export interface Settled {
+  meters: RecordMeter[]
+  cost: bigint
+  postings: RecordPosting[]
+}
+
+/** Prices, bounds, reserves and encodes one attempt; nothing is sent yet. */
+export function prepare(
+  target: Target,
+  codec: Codec,
+  admitted: AdmittedRequest,
+  need: Omit<ReservationNeed, 'model' | 'provider' | 'ceiling'>,
+  ledger: Ledger,
+  headers: Record<string, string>,
+): Omit<Attempt, 'startedMs' | 'settled' | 'scrub'> | Refusal {
+  const { model } = target
+  const prices = ratesFor(model, need.atMs)
+  if ('unpriced' in prices && prices.ceiling === null)
+    return refuse('price_unknown', `Declare a price for ${model.name}.`, 'model')
+  const ceiling = codec.ceiling(admitted, model)
+  const cost = ceilingCost(prices as Prices, ceiling)
+  const reservation = ledger.reserve({ ...need, model: model.id, provider: model.provider.id, ceiling: cost })
+  if (isRefusal(reservation)) return reservation
+  const encoded = codec.encode(admitted, { model, upstreamName: target.upstreamName })
+  return {
+    target,
+    prices: prices as Prices,
+    ceiling,
+    reservation,
+    request: {
+      provider: model.provider,
+      credential: target.credential,
+      path: encoded.path,
+      headers,
+      body: encoded.body,
+      streamed: admitted.streamed,
+    },
+    decoder: codec.decoder(admitted),
+    entry: {
+      at: need.atMs,
+      cause: null,
+      credential: target.credential?.id ?? null,
+      model: model.id,
+      status: null,
+      totalMs: 0,
+      upstreamRequestId: null,
+    },
+  }
+}
+
+/** Whether the provider charges for an attempt: not for one that it refused, or that never reached it. */
+export type Ending = 'charged' | 'free'
+
+/**
+ * Posts what an attempt cost, once. Reported usage is charged as reported, an explicit zero too. Without it a stream is charged
+ * the input bound and the output seen; where hidden output is possible, or nothing is known, the ceiling.
+ */
+export function settle(attempt: Attempt, ending: Ending, ledger: Ledger): void {
+  if (attempt.settled) return
+  if (ending === 'free') {
+    ledger.void(attempt.reservation)
+    attempt.settled = { meters: [], cost: 0n, postings: [] }
+    return
+  }
+  const { meters, cost } = price(attempt.prices, readingsOf(attempt))
+  attempt.settled = { meters, cost, postings: ledger.post(attempt.reservation, cost) }
+}
+
+function readingsOf(attempt: Attempt): Reading[] {
+  const { usage, hiddenOutput, outputBytes } = attempt.decoder.facts
+  if (usage) return usage
+  return hiddenOutput ? ceilingReadings(attempt.ceiling) : estimatedReadings(attempt.ceiling, outputBytes)
+}

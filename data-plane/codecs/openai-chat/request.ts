@@ -1,0 +1,102 @@
+import { type Refusal, refuse } from '../../../schema/refusals.ts'
+import { editMembers, type Member, nestingMax, scanMembers } from '../../json-members.ts'
+import type { AdmittedRequest, EncodeTarget } from '../codec.ts'
+
+/** The fields of a chat completion request that the gateway looks at; all others pass through untouched. */
+export interface ChatBody {
+  model: string
+  messages: unknown[]
+  stream?: boolean | null
+  stream_options?: Record<string, unknown> | null
+  max_tokens?: number | null
+  max_completion_tokens?: number | null
+  n?: number | null
+  tools?: unknown[] | null
+}
+
+export interface ChatRequest extends AdmittedRequest {
+  text: string
+  members: Member[]
+  body: ChatBody
+  /** The client asked to see usage in the stream. */
+  showsUsage: boolean
+}
+
+/** Reads a request of POST /v1/chat/completions (OpenAI API reference, "Create chat completion"). */
+export function admitChat(text: string): ChatRequest | Refusal {
+  const scanned = scanMembers(text)
+  if ('problem' in scanned) return refuse('malformed_request', ...problemSentence(scanned.problem, scanned.key))
+  let body: ChatBody
+  try {
+    body = JSON.parse(text)
+  } catch {
+    return refuse('malformed_request', 'The body is not valid JSON.')
+  }
+  const wrong = firstWrongField(body)
+  if (wrong) return refuse('malformed_request', wrong.detail, wrong.param)
+  return {
+    alias: body.model,
+    streamed: body.stream === true,
+    showsUsage: body.stream_options?.include_usage === true,
+    body,
+    text,
+    members: scanned.members,
+  }
+}
+
+function problemSentence(problem: string, key?: string): [string, string?] {
+  if (problem === 'too_deep') return [`The body is nested deeper than ${nestingMax} levels.`]
+  if (problem === 'repeated_key') return [`The body holds '${key}' twice.`, key]
+  if (problem === 'not_an_object') return ['The body must be a JSON object.']
+  return ['The body is not valid JSON.']
+}
+
+function firstWrongField(body: ChatBody): { param: string; detail: string } | undefined {
+  if (typeof body.model !== 'string' || body.model === '')
+    return { param: 'model', detail: "'model' must name a model." }
+  if (!Array.isArray(body.messages)) return { param: 'messages', detail: "'messages' must be a list." }
+  if (body.stream != null && typeof body.stream !== 'boolean')
+    return { param: 'stream', detail: "'stream' must be true or false." }
+  if (body.stream_options != null && (typeof body.stream_options !== 'object' || Array.isArray(body.stream_options)))
+    return { param: 'stream_options', detail: "'stream_options' must be an object." }
+  if (body.tools != null && !Array.isArray(body.tools)) return { param: 'tools', detail: "'tools' must be a list." }
+  for (const param of ['max_tokens', 'max_completion_tokens', 'n'] as const)
+    if (body[param] != null && !(Number.isSafeInteger(body[param]) && body[param] > 0))
+      return { param, detail: `'${param}' must be a whole number above 0.` }
+  return undefined
+}
+
+/** The smallest output limit that the caller names, per choice. */
+export function callerLimit(body: ChatBody): number | undefined {
+  const limits = [body.max_completion_tokens, body.max_tokens].filter((limit) => limit != null)
+  return limits.length > 0 ? Math.min(...limits) : undefined
+}
+
+/**
+ * The client's own text with the model's name, the output limit and the request for usage put in; every other byte is the
+ * client's.
+ */
+export function encodeChat(request: ChatRequest, target: EncodeTarget): { path: string; body: string } {
+  const edits: Record<string, string> = { model: JSON.stringify(target.upstreamName) }
+  if (request.streamed && !request.showsUsage)
+    edits.stream_options = JSON.stringify({ ...request.body.stream_options, include_usage: true })
+  limitOutput(request.body, target, edits)
+  return { path: '/chat/completions', body: editMembers(request.text, request.members, edits) }
+}
+
+/**
+ * A limit above the model's is lowered to it; without one the model's default is sent. `max_completion_tokens` also bounds
+ * hidden reasoning, but only OpenAI itself and Azure are sure to know it.
+ */
+function limitOutput(body: ChatBody, target: EncodeTarget, edits: Record<string, string>): void {
+  const { maxOutputTokens, defaultOutputTokens, provider } = target.model
+  const { platform } = provider
+  const own = platform === 'OPENAI' || platform === 'AZURE_OPENAI'
+  if (body.max_completion_tokens == null && body.max_tokens == null) {
+    if (defaultOutputTokens !== null) edits[own ? 'max_completion_tokens' : 'max_tokens'] = String(defaultOutputTokens)
+    return
+  }
+  if (maxOutputTokens === null) return
+  for (const field of ['max_completion_tokens', 'max_tokens'] as const)
+    if (body[field] != null && body[field] > maxOutputTokens) edits[field] = String(maxOutputTokens)
+}

@@ -1,0 +1,112 @@
+import { SseCutter, type SseEvent, type SseProblem } from '../../sse.ts'
+import type { AnswerDecoder, AnswerFacts, AnswerFault } from '../codec.ts'
+import { brokeOff, readToldError } from './errors.ts'
+import { readUsage } from './usage.ts'
+
+/** One event larger than this is no token of any model. */
+export const eventBytesMax = 8 * 1024 * 1024
+
+interface ChatChunk {
+  choices?: { delta?: Record<string, unknown> | null; finish_reason?: unknown }[]
+  usage?: Parameters<typeof readUsage>[0]
+  error?: unknown
+}
+
+const encoder = new TextEncoder()
+
+/**
+ * Follows a streamed chat completion. Events are released as they came; only the usage that the gateway itself asked for is
+ * taken out, and `[DONE]` is held back until the end.
+ */
+export class ChatStreamDecoder implements AnswerDecoder {
+  readonly facts: AnswerFacts = { usage: undefined, finishReason: null, outputBytes: 0, hiddenOutput: false }
+  complete = false
+  readonly #cutter = new SseCutter(eventBytesMax)
+  readonly #showsUsage: boolean
+  #done: Uint8Array | undefined
+  /** Met behind events that are good: told by `end`, so that an answer does not depend on how it was cut. */
+  #fault: AnswerFault | undefined
+
+  constructor(showsUsage: boolean) {
+    this.#showsUsage = showsUsage
+  }
+
+  push(chunk: Uint8Array): Uint8Array[] | AnswerFault {
+    if (this.complete) return []
+    const events = this.#cutter.push(chunk)
+    return this.#release(events)
+  }
+
+  end(): Uint8Array[] | AnswerFault {
+    if (this.#fault) return this.#fault
+    const last = this.complete ? undefined : this.#cutter.end()
+    if (typeof last === 'string') return brokeOff(problems[last])
+    const released = last ? this.#release([last]) : []
+    if ('refusal' in released) return released
+    if (!this.#done && this.facts.finishReason === null) return brokeOff('Its stream ended before the answer did.')
+    return this.#done ? [...released, this.#done] : released
+  }
+
+  #release(events: Iterable<SseEvent | SseProblem>): Uint8Array[] | AnswerFault {
+    const released: Uint8Array[] = []
+    for (const event of events) {
+      if (typeof event === 'string') return this.#stop(released, brokeOff(problems[event]))
+      if (event.data === undefined) {
+        released.push(event.raw)
+      } else if (event.data === '[DONE]') {
+        this.#done = event.raw
+        this.complete = true
+        return released
+      } else {
+        const passed = this.#read(event, event.data)
+        if (passed && 'refusal' in passed) return this.#stop(released, passed)
+        if (passed) released.push(passed)
+      }
+    }
+    return released
+  }
+
+  #stop(released: Uint8Array[], fault: AnswerFault): Uint8Array[] | AnswerFault {
+    if (released.length === 0) return fault
+    this.#fault = fault
+    this.complete = true
+    return released
+  }
+
+  /** What of this event the client sees: all of it, all but our usage, or nothing. */
+  #read(event: SseEvent, data: string): Uint8Array | undefined | AnswerFault {
+    let chunk: ChatChunk
+    try {
+      chunk = JSON.parse(data)
+    } catch {
+      return brokeOff('It sent an event that is not JSON.')
+    }
+    if (typeof chunk !== 'object' || chunk === null)
+      return brokeOff('It sent an event that is no chat completion chunk.')
+    if (chunk.error) return readToldError(chunk as { error: object }, data)
+    const choices = Array.isArray(chunk.choices) ? chunk.choices : []
+    for (const choice of choices) this.#count(choice)
+    if (chunk.usage) this.facts.usage = readUsage(chunk.usage) ?? this.facts.usage
+    if (this.#showsUsage || !('usage' in chunk)) return event.raw
+    if (choices.length === 0 && chunk.usage) return undefined
+    // Quotes inside a JSON string are escaped, so this can only be the member itself.
+    return chunk.usage === null ? encoder.encode(`data: ${data.replace(/,\s*"usage"\s*:\s*null/, '')}\n\n`) : event.raw
+  }
+
+  #count(choice: { delta?: Record<string, unknown> | null; finish_reason?: unknown }): void {
+    if (typeof choice?.finish_reason === 'string') this.facts.finishReason = choice.finish_reason
+    const delta = choice?.delta
+    if (!delta) return
+    for (const key in delta) {
+      const value = delta[key]
+      if (typeof value === 'string') {
+        if (key !== 'role') this.facts.outputBytes += Buffer.byteLength(value)
+      } else if (value != null) this.facts.outputBytes += Buffer.byteLength(JSON.stringify(value))
+    }
+  }
+}
+
+const problems = {
+  event_too_large: `It sent an event larger than ${eventBytesMax} bytes.`,
+  not_utf8: 'It sent bytes that are not UTF-8.',
+} as const

@@ -1,0 +1,43 @@
+import type { Meter } from '../../../schema/config/index.ts'
+import type { Reading } from '../../ports.ts'
+
+interface ChatUsage {
+  prompt_tokens?: unknown
+  completion_tokens?: unknown
+  prompt_tokens_details?: { cached_tokens?: unknown; audio_tokens?: unknown } | null
+  completion_tokens_details?: { reasoning_tokens?: unknown; audio_tokens?: unknown } | null
+}
+
+/**
+ * A usage object as disjoint meters: OpenAI counts cached and audio tokens within prompt tokens, and reasoning and audio
+ * tokens within completion tokens. Undefined where it is no usage: a part larger than its whole, or no count at all.
+ */
+export function readUsage(usage: ChatUsage | null | undefined): Reading[] | undefined {
+  if (!usage || typeof usage !== 'object') return undefined
+  const prompt = count(usage.prompt_tokens)
+  const completion = count(usage.completion_tokens ?? 0)
+  if (prompt === undefined || completion === undefined) return undefined
+  const cached = count(usage.prompt_tokens_details?.cached_tokens ?? 0) ?? 0
+  const audioIn = count(usage.prompt_tokens_details?.audio_tokens ?? 0) ?? 0
+  const reasoning = count(usage.completion_tokens_details?.reasoning_tokens ?? 0) ?? 0
+  const audioOut = count(usage.completion_tokens_details?.audio_tokens ?? 0) ?? 0
+  if (cached + audioIn > prompt || reasoning + audioOut > completion) return undefined
+  return [
+    reading('INPUT_TOKENS', prompt - cached - audioIn),
+    ...some('CACHED_INPUT_TOKENS', cached),
+    ...some('AUDIO_INPUT_TOKENS', audioIn),
+    reading('OUTPUT_TOKENS', completion - reasoning - audioOut),
+    ...some('REASONING_TOKENS', reasoning),
+    ...some('AUDIO_OUTPUT_TOKENS', audioOut),
+  ]
+}
+
+const reading = (meter: Meter, quantity: number): Reading => ({ meter, quantity, source: 'REPORTED' })
+const some = (meter: Meter, quantity: number): Reading[] => (quantity > 0 ? [reading(meter, quantity)] : [])
+
+/** A token count; more than 10⁹ in one answer is a provider's bug and is not billed from. */
+function count(value: unknown): number | undefined {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 1e9
+    ? (value as number)
+    : undefined
+}

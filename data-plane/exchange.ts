@@ -1,0 +1,253 @@
+import type { Outcome, RecordAttempt } from '../schema/flight-record.ts'
+import { mintId } from '../schema/ids.ts'
+import { isRefusal, type Refusal, refusals } from '../schema/refusals.ts'
+import type { AnswerHead, Arrival } from './arrival.ts'
+import { type Attempt, prepare, settle } from './attempt.ts'
+import { authenticate, checkKey } from './authenticate.ts'
+import type { Breakers } from './breakers.ts'
+import { type AdmittedRequest, isFault, type UpstreamError } from './codecs/codec.ts'
+import { guard } from './guard.ts'
+import { traceIdOf, upstreamHeaders, upstreamRequestId } from './headers.ts'
+import { type Plan, plan } from './plan.ts'
+import type { Ports, UpstreamRequest } from './ports.ts'
+import { draftRecord } from './record.ts'
+import { type Itinerary, route } from './route.ts'
+import type { FoundKey } from './snapshot/running.ts'
+
+/** What an adapter does next: pass on what it was given, make another attempt, or tell the client no. */
+export type Verdict = 'relay' | 'retry' | 'refuse'
+
+/**
+ * One request and its answer, driven by an adapter through five verbs. Expected refusals are values: after 'refuse' the
+ * adapter renders `denial`. `close` comes last, exactly once, on every exit.
+ */
+export class Exchange {
+  readonly id: string
+  readonly startedAtMs: number
+  readonly startedMs: number
+  readonly traceId: string | null
+  asked = ''
+  found: FoundKey | undefined
+  admitted: AdmittedRequest | undefined
+  plan: Plan | undefined
+  itinerary: Itinerary | undefined
+  readonly attempts: Attempt[] = []
+  denial: UpstreamError | undefined
+  outcome: Outcome = 'FAILED'
+  clientLeft = false
+  /** True once the client has seen a byte of the answer: from then on there is no other target. */
+  released = false
+  firstTokenMs: number | null = null
+  /** Told once, when the exchange has closed. */
+  onClosed: (() => void) | undefined
+  #upstreamMs = 0
+  #closed = false
+
+  constructor(
+    readonly arrival: Arrival,
+    readonly ports: Ports,
+    readonly breakers: Breakers,
+  ) {
+    this.startedAtMs = ports.clock.now()
+    this.startedMs = ports.clock.monotonic()
+    this.id = mintId('request', this.startedAtMs)
+    this.traceId = traceIdOf(arrival.headers)
+  }
+
+  /** authenticate → plan → guard → route. The body is read only for a key that may call. */
+  async open(): Promise<Verdict> {
+    const nowMs = this.startedAtMs
+    const found = authenticate(this.arrival, this.ports.snapshots.current())
+    if (isRefusal(found)) return this.refuse(found)
+    this.found = found
+    const barred = checkKey(found, this.arrival, nowMs)
+    if (barred) return this.refuse(barred)
+
+    const text = await this.arrival.readBody()
+    if (isRefusal(text)) return this.refuse(text)
+    const request = this.arrival.dialect.admit(text)
+    if (isRefusal(request)) return this.refuse(request)
+    this.asked = request.alias.slice(0, 200).toWellFormed()
+
+    const planned = plan(found, request.alias, nowMs)
+    if (isRefusal(planned)) return this.refuse(planned)
+    this.plan = planned
+    const admitted = guard(request, planned)
+    if (isRefusal(admitted)) return this.refuse(admitted)
+    this.admitted = admitted
+    const itinerary = route(planned, this.arrival.dialect, this.breakers, nowMs, Math.random)
+    if (isRefusal(itinerary)) return this.refuse(itinerary)
+    this.itinerary = itinerary
+    return 'relay'
+  }
+
+  /** Reserves for one attempt, encodes it from the admitted request, and writes the intent before anything is sent. */
+  attempt(): UpstreamRequest | 'refuse' {
+    const { targets } = this.itinerary!
+    const target = targets[this.attempts.length % targets.length]!
+    const nowMs = this.ports.clock.now()
+    const { grant, snapshot, apiKey } = this.found!
+    const need = { tenant: snapshot.tenant.id, ...grant, apiKey, atMs: nowMs }
+    const headers = upstreamHeaders(this.arrival.headers, target.model.provider)
+    const prepared = prepare(target, this.arrival.dialect, this.admitted!, need, this.ports.ledger, headers)
+    if (isRefusal(prepared)) return this.refuse(prepared)
+    const attempt: Attempt = {
+      ...prepared,
+      startedMs: this.ports.clock.monotonic(),
+      settled: undefined,
+      scrub: (text) => text,
+    }
+    this.attempts.push(attempt)
+    const unwritten = this.ports.recorder.intend(draftRecord(this, nowMs, attempt.startedMs)!)
+    if (unwritten) {
+      settle(attempt, 'free', this.ports.ledger)
+      return this.refuse(unwritten)
+    }
+    this.breakers.trying(target.breakerKey)
+    return attempt.request
+  }
+
+  /** Looks at status and headers: relay, retry elsewhere, refuse. */
+  async answer(head: AnswerHead): Promise<Verdict> {
+    const { entry } = this.served!
+    this.served!.scrub = head.scrub
+    entry.status = head.status
+    entry.upstreamRequestId = upstreamRequestId(head.headers)
+    if (head.status === 200) return 'relay'
+    const error = this.arrival.dialect.readError(head.status, await head.errorText())
+    return this.fault(error, head.headers)
+  }
+
+  /** Decodes and counts one chunk; answers what the client may have of it, or 'retry' while nothing was released. */
+  relay(chunk: Uint8Array): Uint8Array[] | Verdict {
+    const released = this.served!.decoder.push(chunk)
+    return isFault(released) ? this.fault(released) : this.release(released)
+  }
+
+  /** The upstream has ended: what was held back, to be released once `close` has made the record durable. */
+  finish(): Uint8Array[] | Verdict {
+    const attempt = this.served!
+    const released = attempt.decoder.end()
+    if (isFault(released)) return this.fault(released)
+    this.outcome = this.clientLeft ? 'CANCELLED' : 'COMPLETED'
+    this.endAttempt(attempt, null)
+    this.breakers.succeeded(attempt.target.breakerKey)
+    settle(attempt, 'charged', this.ports.ledger)
+    return this.release(released)
+  }
+
+  /**
+   * Posts or voids what is still reserved and records the exchange. Resolves when the record is durable; a refusal means that
+   * it could not be, and what was held back must not be released.
+   */
+  async close(): Promise<Refusal | undefined> {
+    if (this.#closed) throw new Error('an exchange is closed once')
+    this.#closed = true
+    const attempt = this.served
+    if (attempt && !attempt.settled) {
+      this.endAttempt(attempt, null)
+      this.breakers.released(attempt.target.breakerKey)
+      settle(attempt, 'charged', this.ports.ledger)
+    }
+    const draft = draftRecord(this, this.ports.clock.now(), this.ports.clock.monotonic())
+    this.onClosed?.()
+    return draft && this.ports.recorder.record(draft)
+  }
+
+  /** The attempt came to nothing: another target, while attempts are left and the client has seen nothing; else a refusal. */
+  fault(error: UpstreamError, headers?: Headers): Verdict {
+    const attempt = this.served!
+    const { route } = this.itinerary!
+    this.endAttempt(attempt, error.cause)
+    settle(attempt, error.free ? 'free' : 'charged', this.ports.ledger)
+    if (error.cause && restsAfter.has(error.cause))
+      this.breakers.failed(attempt.target.breakerKey, route.breaker, this.ports.clock.now())
+    else this.breakers.released(attempt.target.breakerKey)
+    if (this.clientLeft) return 'refuse'
+    const again = error.cause !== null && route.retry.on.includes(error.cause)
+    if (again && !this.released && this.attempts.length < route.retry.attempts) return 'retry'
+    this.outcome = 'FAILED'
+    this.denial = {
+      ...error,
+      body: error.body && attempt.scrub(error.body),
+      refusal: { ...error.refusal, ...retryAfter(error, headers) },
+    }
+    return 'refuse'
+  }
+
+  /** A no of the gateway itself. */
+  refuse(refusal: Refusal): 'refuse' {
+    this.outcome = this.attempts.length > 0 ? 'FAILED' : 'REFUSED'
+    this.denial = { refusal, cause: null, free: true }
+    return 'refuse'
+  }
+
+  /**
+   * The client left. Where cancelling stops the bill the upstream is cancelled; otherwise it is drained, so that the charge is
+   * what the provider reports and not a guess.
+   */
+  leave(): 'cancel' | 'drain' {
+    this.clientLeft = true
+    this.outcome = 'CANCELLED'
+    const { provider } = this.served!.target.model
+    return this.admitted!.streamed || provider.selfHosted || provider.platform === 'ECHO' ? 'cancel' : 'drain'
+  }
+
+  /** The newest attempt. */
+  get served(): Attempt | undefined {
+    return this.attempts.at(-1)
+  }
+
+  /** What all attempts cost so far, at 10⁻¹². */
+  get cost(): bigint {
+    return this.attempts.reduce((sum, { settled }) => sum + (settled?.cost ?? 0n), 0n)
+  }
+
+  /** The HTTP status that the client gets; 499, as nginx has it, where it left before it got any. */
+  get status(): number {
+    if (this.clientLeft && !this.released) return 499
+    return this.denial ? (this.denial.status ?? refusals[this.denial.refusal.refused].status) : 200
+  }
+
+  /** How long to wait before the next attempt: not at all for a target that was not tried yet. */
+  get backoffMs(): number {
+    const { route, targets } = this.itinerary!
+    const round = Math.floor(this.attempts.length / targets.length)
+    return round === 0 ? 0 : route.retry.backoffMs * 2 ** (round - 1) * (0.5 + Math.random() / 2)
+  }
+
+  timing(nowMs: number): { firstTokenMs: number | null; gatewayMs: number; totalMs: number } {
+    const totalMs = nowMs - this.startedMs
+    return {
+      firstTokenMs: this.firstTokenMs === null ? null : Math.round(this.firstTokenMs),
+      gatewayMs: Math.max(0, Math.round(totalMs - this.#upstreamMs)),
+      totalMs: Math.round(totalMs),
+    }
+  }
+
+  private release(chunks: Uint8Array[]): Uint8Array[] {
+    if (chunks.length > 0 && !this.released && !this.clientLeft) {
+      this.released = true
+      this.firstTokenMs = this.ports.clock.monotonic() - this.startedMs
+    }
+    return chunks
+  }
+
+  private endAttempt(attempt: Attempt, cause: RecordAttempt['cause']): void {
+    if (attempt.settled) return
+    const tookMs = this.ports.clock.monotonic() - attempt.startedMs
+    this.#upstreamMs += tookMs
+    attempt.entry.totalMs = Math.round(tookMs)
+    attempt.entry.cause = cause
+  }
+}
+
+/** Causes that speak of the target's health, not of this request. */
+const restsAfter = new Set(['CONNECT_FAILED', 'TIMEOUT', 'RATE_LIMITED', 'OVERLOADED', 'SERVER_ERROR', 'AUTH_FAILED'])
+
+/** A provider's Retry-After, in whole seconds; past a minute the client is better told no. */
+function retryAfter(error: UpstreamError, headers: Headers | undefined): { retryAfterS?: number } {
+  const { retry } = refusals[error.refusal.refused]
+  const seconds = Math.ceil(Number(headers?.get('retry-after') ?? Number.NaN))
+  return retry && seconds >= 0 && seconds <= 60 ? { retryAfterS: seconds } : {}
+}

@@ -1,0 +1,81 @@
+import type { FlightRecord } from '../schema/flight-record.ts'
+import { formatAmount } from '../schema/money.ts'
+import type { Attempt } from './attempt.ts'
+import type { Exchange } from './exchange.ts'
+import { ceilingReadings, price } from './pricing.ts'
+
+/** What the recorder adds itself: where the record was made, and its place in the chain. */
+type RecorderFields =
+  | 'bootId'
+  | 'dataPlane'
+  | 'epoch'
+  | 'instance'
+  | 'previousHash'
+  | 'schemaVersion'
+  | 'sequence'
+  | 'version'
+export type RecordDraft = Omit<FlightRecord, RecorderFields>
+
+/**
+ * The record of an exchange as things stand. Keys in code-unit order, nested ones too: see `FlightRecord`. An attempt that is
+ * not settled is charged at its ceiling, which is what an intent says before the call goes out.
+ */
+export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: number): RecordDraft | undefined {
+  const { found, attempts, served } = exchange
+  if (!found) return undefined
+  const { snapshot } = found
+  const paid = attempts.map((attempt) => attempt.settled ?? presumed(attempt))
+  const model = served?.target.model
+  return {
+    alias: exchange.asked,
+    aliasId: exchange.plan?.alias.id ?? null,
+    apiKey: found.apiKey,
+    at: exchange.startedAtMs,
+    attempts: attempts.map(({ entry }) => entry),
+    authMethod: 'api_key',
+    bundleSequence: null,
+    clientDisconnected: exchange.clientLeft,
+    configDigest: snapshot.configDigest,
+    cost: formatAmount(paid.reduce((sum, { cost }) => sum + cost, 0n)),
+    currency: snapshot.tenant.currency,
+    decisions: [],
+    dialect: exchange.arrival.dialect.name,
+    finishReason: served?.decoder.facts.finishReason?.slice(0, 100).toWellFormed() ?? null,
+    humanOverride: null,
+    id: exchange.id,
+    incident: null,
+    level: 'STANDARD',
+    lossy: [],
+    meters: paid.flatMap(({ meters }) => meters),
+    model: model?.id ?? null,
+    monotonicMs: Math.round(monotonicMs),
+    outcome: exchange.outcome,
+    parent: null,
+    payload: { mode: 'NONE', request: null, requestKey: null, response: null, responseKey: null },
+    postings: paid.flatMap(({ postings }) => postings),
+    priceSheet: served && 'sheet' in served.prices ? served.prices.sheet : null,
+    principal: found.grant.principal,
+    project: found.grant.project,
+    provider: model?.provider.id ?? null,
+    refusal: exchange.denial?.refusal.refused ?? null,
+    region: model?.region ?? model?.provider.region ?? null,
+    requestLabels: found.grant.requestLabels,
+    reserved: formatAmount(attempts.reduce((sum, { reservation }) => sum + reservation.ceiling, 0n)),
+    revision: snapshot.revision,
+    routeReason: exchange.itinerary?.reason ?? null,
+    snapshotAgeMs: Math.round(found.tenant.ageMs(nowMs)),
+    status: exchange.status,
+    streamed: exchange.admitted?.streamed ?? false,
+    task: null,
+    team: found.grant.team,
+    tenant: snapshot.tenant.id,
+    tier: null,
+    timing: exchange.timing(monotonicMs),
+    traceId: exchange.traceId,
+  }
+}
+
+function presumed(attempt: Attempt) {
+  const { meters, cost } = price(attempt.prices, ceilingReadings(attempt.ceiling))
+  return { meters, cost, postings: [] }
+}

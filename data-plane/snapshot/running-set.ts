@@ -1,0 +1,132 @@
+import type { KeyDelta } from '../../schema/snapshot.ts'
+import { runningGrant } from './build.ts'
+import type { RunningSnapshot, SnapshotKey } from './running.ts'
+import type { FoundKey, RunningSet, RunningTenant } from './source.ts'
+
+/** Key deltas that came after a tenant's snapshot, by hash. They hold at once, in sets that are already in use too. */
+export class KeyOverlay {
+  readonly #byHash = new Map<string, { number: number; key: SnapshotKey; delta: KeyDelta }>()
+  /** Numbers that came before one that is still missing. */
+  readonly #ahead = new Set<number>()
+  #number = 0
+
+  /** Every delta up to this number is in force. */
+  get number(): number {
+    return this.#number
+  }
+
+  get size(): number {
+    return this.#byHash.size
+  }
+
+  find(hash: Uint8Array): SnapshotKey | undefined {
+    return this.#byHash.size === 0 ? undefined : this.#byHash.get(hashText(hash))?.key
+  }
+
+  /**
+   * Puts a delta in force. Late and repeated ones change nothing; one that came before its predecessor is taken too (a
+   * revocation must not wait), but `number` counts only what came without a gap.
+   */
+  apply(delta: KeyDelta): void {
+    if (delta.number <= this.#number) return
+    const hash = hashText(Buffer.from(delta.hash, 'hex'))
+    const present = this.#byHash.get(hash)
+    if (!present || present.number < delta.number)
+      this.#byHash.set(hash, {
+        number: delta.number,
+        delta,
+        key: Object.freeze({
+          apiKey: delta.apiKey,
+          grant: runningGrant(delta.grant),
+          revoked: delta.revoked,
+          expiresAtMs: delta.expiresAtMs,
+        }),
+      })
+    this.#ahead.add(delta.number)
+    this.#countOn(this.#number)
+  }
+
+  /** Forgets what a snapshot that is now running holds itself. */
+  absorb(deltaNumber: number): void {
+    this.#countOn(Math.max(this.#number, deltaNumber))
+    for (const [hash, entry] of this.#byHash) if (entry.number <= deltaNumber) this.#byHash.delete(hash)
+  }
+
+  #countOn(from: number): void {
+    this.#number = from
+    while (this.#ahead.delete(this.#number + 1)) this.#number += 1
+    if (this.#ahead.size > 0) for (const number of this.#ahead) if (number <= from) this.#ahead.delete(number)
+  }
+
+  /** The deltas in force, by number; for keeping them over a restart. */
+  deltas(): KeyDelta[] {
+    return [...this.#byHash.values()].map(({ delta }) => delta).sort((a, b) => a.number - b.number)
+  }
+}
+
+/** When a tenant's snapshot was last known to be the newest one. */
+export class Freshness {
+  #heardAtMs: number
+  #latestMs: number
+  #heardMonotonicMs: number
+  readonly #monotonic: () => number
+
+  constructor(heardAtMs: number, monotonic: () => number) {
+    this.#heardAtMs = heardAtMs
+    this.#latestMs = heardAtMs
+    this.#monotonic = monotonic
+    this.#heardMonotonicMs = monotonic()
+  }
+
+  get heardAtMs(): number {
+    return this.#heardAtMs
+  }
+
+  /** The control plane has just confirmed it. */
+  heard(nowMs: number): void {
+    this.#heardAtMs = nowMs
+    this.#latestMs = nowMs
+    this.#heardMonotonicMs = this.#monotonic()
+  }
+
+  /** By the wall clock's furthest reading or the time this process saw pass, whichever is more: setting a clock back helps nobody. */
+  ageMs(nowMs: number): number {
+    if (nowMs > this.#latestMs) this.#latestMs = nowMs
+    return Math.max(this.#latestMs - this.#heardAtMs, Math.round(this.#monotonic() - this.#heardMonotonicMs), 0)
+  }
+}
+
+/** One tenant as it runs. */
+export function runningTenant(snapshot: RunningSnapshot, overlay: KeyOverlay, freshness: Freshness): RunningTenant {
+  const { maxStalenessMs } = snapshot.tenant
+  return {
+    snapshot,
+    get deltaNumber() {
+      return Math.max(overlay.number, snapshot.deltaNumber)
+    },
+    ageMs: (nowMs) => freshness.ageMs(nowMs),
+    isExpired: (nowMs) => freshness.ageMs(nowMs) > maxStalenessMs,
+  }
+}
+
+/** Tenants side by side. Built when a snapshot is swapped, never by a request. */
+export function runningSet(members: readonly { tenant: RunningTenant; overlay: KeyOverlay }[]): RunningSet {
+  const tenants = new Map(members.map(({ tenant }) => [tenant.snapshot.tenant.id, tenant]))
+  return Object.freeze({
+    tenants,
+    lookupKey(hash: Uint8Array): FoundKey | undefined {
+      for (const { tenant, overlay } of members) {
+        const key = overlay.find(hash) ?? tenant.snapshot.findKey(hash)
+        if (key) return { snapshot: tenant.snapshot, tenant, ...key }
+      }
+      return undefined
+    },
+  })
+}
+
+export const emptySet: RunningSet = runningSet([])
+
+/** 32 bytes as a string of as many characters, for a Map. */
+function hashText(hash: Uint8Array): string {
+  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1')
+}

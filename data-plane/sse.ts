@@ -1,0 +1,124 @@
+/**
+ * Server-sent events, cut from a stream of bytes (WHATWG HTML, "Interpreting an event stream"). Lines end in LF, CR or CRLF and
+ * an empty line ends an event. Bytes are never copied until an event spans chunks, so that they can be passed on as they came.
+ */
+export interface SseEvent {
+  /** The event as it came, its closing empty line included. */
+  raw: Uint8Array
+  /** Its `data` lines joined by LF; undefined where there are none (comments, keep-alives). */
+  data: string | undefined
+  /** Its `event` line. */
+  name: string | undefined
+}
+
+export type SseProblem = 'event_too_large' | 'not_utf8'
+
+const LF = 10
+const CR = 13
+
+export class SseCutter {
+  /** What is not yet a whole event, with room to grow: a long event in tiny chunks is copied a bounded number of times. */
+  #buffer: Uint8Array = empty
+  #length = 0
+  readonly #eventBytesMax: number
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true })
+
+  constructor(eventBytesMax: number) {
+    this.#eventBytesMax = eventBytesMax
+  }
+
+  /** The events that this chunk completes, in order; a problem comes last, and nothing after it means anything. */
+  push(chunk: Uint8Array): (SseEvent | SseProblem)[] {
+    const searched = this.#length
+    const bytes = searched === 0 ? chunk : this.#append(chunk)
+    const events: (SseEvent | SseProblem)[] = []
+    let from = 0
+    for (let end = eventEnd(bytes, Math.max(0, searched - 3)); end !== -1; end = eventEnd(bytes, from)) {
+      const event = this.#read(bytes.subarray(from, end))
+      if (!event) return [...events, 'not_utf8']
+      events.push(event)
+      from = end
+    }
+    if (searched === 0 || from > 0) this.#keep(bytes.subarray(from))
+    if (this.#length > this.#eventBytesMax) events.push('event_too_large')
+    return events
+  }
+
+  /** What stands behind the last empty line when the stream ends: an event whose last line the upstream left open. */
+  end(): SseEvent | undefined | SseProblem {
+    if (this.#length === 0) return undefined
+    const event = this.#read(this.#buffer.subarray(0, this.#length))
+    this.#length = 0
+    return event ?? 'not_utf8'
+  }
+
+  /** Events already handed out point into the old buffer, so the rest moves to a new one. */
+  #keep(rest: Uint8Array): void {
+    this.#length = rest.length
+    if (rest.length > 0) this.#buffer = rest.slice()
+  }
+
+  #append(chunk: Uint8Array): Uint8Array {
+    const length = this.#length + chunk.length
+    if (length > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(length, this.#buffer.length * 2))
+      grown.set(this.#buffer.subarray(0, this.#length))
+      this.#buffer = grown
+    }
+    this.#buffer.set(chunk, this.#length)
+    this.#length = length
+    return this.#buffer.subarray(0, length)
+  }
+
+  #read(raw: Uint8Array): SseEvent | undefined {
+    let text: string
+    try {
+      text = this.#decoder.decode(raw)
+    } catch {
+      return undefined
+    }
+    return readEvent(raw, text)
+  }
+}
+
+const empty = new Uint8Array(0)
+
+/**
+ * Just behind the first empty line at or after `from`, or -1. A CR at the very end is not yet known to be a whole line break,
+ * unless the one before it already made the line empty.
+ */
+function eventEnd(bytes: Uint8Array, from: number): number {
+  for (let at = from; at < bytes.length; at++) {
+    const byte = bytes[at]!
+    if (byte !== LF && byte !== CR) continue
+    const next = byte === CR && bytes[at + 1] === LF ? at + 2 : at + 1
+    const second = bytes[next]
+    if (second === LF) return next + 1
+    if (second === CR) return bytes[next + 1] === LF ? next + 2 : next + 1
+    at = next - 1
+  }
+  return -1
+}
+
+/** One `data:` line and nothing else is by far the commonest event; it is read without splitting. */
+function readEvent(raw: Uint8Array, text: string): SseEvent {
+  if (
+    text.startsWith('data: ') &&
+    text.endsWith('\n\n') &&
+    text.indexOf('\n') === text.length - 2 &&
+    !text.includes('\r')
+  )
+    return { raw, data: text.slice(6, -2), name: undefined }
+  let data: string | undefined
+  let name: string | undefined
+  for (const line of text.split(/\r\n|\n|\r/)) {
+    if (line.startsWith('data:')) data = data === undefined ? fieldValue(line, 5) : `${data}\n${fieldValue(line, 5)}`
+    else if (line === 'data') data = data === undefined ? '' : `${data}\n`
+    else if (line.startsWith('event:')) name = fieldValue(line, 6)
+  }
+  return { raw, data, name }
+}
+
+function fieldValue(line: string, from: number): string {
+  return line.charCodeAt(from) === 32 ? line.slice(from + 1) : line.slice(from)
+}
