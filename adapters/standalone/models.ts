@@ -5,7 +5,7 @@ import type { Ports } from '../../data-plane/ports.ts'
 import type { RunningAlias } from '../../data-plane/snapshot/running.ts'
 import { isRefusal, type Refusal, refuse } from '../../schema/refusals.ts'
 import { refusalAnswer } from './answers.ts'
-import { keyOf } from './server.ts'
+import { keyOf } from './key.ts'
 
 /** GET /v1/models: the names that this key may ask for, in OpenAI's shape. */
 export function listModels(request: Request, ports: Ports): Response {

@@ -7,6 +7,7 @@ import { refuse } from '../../schema/refusals.ts'
 import { denialAnswer, refusalAnswer } from './answers.ts'
 import { readBody } from './body.ts'
 import { Drive, type Driver } from './drive.ts'
+import { keyOf } from './key.ts'
 import type { Metrics } from './metrics.ts'
 import { listModels, showModel } from './models.ts'
 import { Watches } from './watch.ts'
@@ -96,12 +97,6 @@ function arrival(request: Request, server: Bun.Server<undefined>, bodyBytesMax: 
     clientAddress: server.requestIP(request)?.address ?? null,
     readBody: () => readBody(request, bodyBytesMax),
   }
-}
-
-/** The key as OpenAI's SDKs send it. */
-export function keyOf(headers: Headers): string | undefined {
-  const bearer = headers.get('authorization')
-  return bearer && /^bearer /i.test(bearer) ? bearer.slice(7).trim() : undefined
 }
 
 function unknownSentence(request: Request): string {

@@ -3,6 +3,7 @@
  * itself does. The server compares whole texts.
  */
 export const documents = {
+  whoami: 'query Whoami { viewer { actor { name } } }',
   overview: /* GraphQL */ `
 query Overview($today: TimeRange!, $hour: TimeRange!) {
   viewer { actor { name onBehalfOf { name } } tenant { name currency } }

@@ -15,14 +15,14 @@ export function formatMoney(amount: bigint): string {
 }
 
 function grouped(value: bigint): string {
-  return value.toString().replace(/\B(?=(\d{3})+(?!\d))/g, ' ')
+  return value.toString().replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f')
 }
 
-/** Counts: exact up to 99,999, then with k, M or G. */
+/** Counts: exact below a million, then four digits with M or G. */
 export function formatCount(value: number): string {
-  if (value < 100_000) return value.toLocaleString('en-US').replaceAll(',', ' ')
-  const [size, letter] = value < 1e6 ? [1e3, 'k'] : value < 1e9 ? [1e6, 'M'] : [1e9, 'G']
-  return `${(value / (size as number)).toPrecision(4).replace(/\.?0+$/, '')} ${letter}`
+  if (value < 1e6) return grouped(BigInt(value))
+  const [size, letter] = value < 1e9 ? [1e6, 'M'] : [1e9, 'G']
+  return `${(value / (size as number)).toPrecision(4)} ${letter}`
 }
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })

@@ -1,6 +1,6 @@
 import { type Client, createClient } from 'graphql-ws'
+import { take } from './answers.ts'
 import { type OpenStream, StreamRefused } from './live.ts'
-import { take } from './live-sse.ts'
 import { EventQueue } from './queue.ts'
 
 export interface SocketOptions {

@@ -1,10 +1,6 @@
+import { take } from './answers.ts'
 import { type OpenStream, StreamRefused } from './live.ts'
 import { EventQueue } from './queue.ts'
-
-interface Answer<Event> {
-  data?: Record<string, Event> | null
-  errors?: { message: string; extensions?: { code?: string; retryable?: boolean } }[]
-}
 
 /**
  * A subscription over server-sent events, by GET with the session's cookie. An EventSource cannot tell a dropped network from a
@@ -32,12 +28,4 @@ export function sseStream<Event>(query: string, isSignedIn: () => Promise<boolea
       source.close()
     }
   }
-}
-
-/** One answer of a subscription: its only field's event, or why there will be none. */
-export function take<Event>(queue: EventQueue<Event>, { data, errors }: Answer<Event>): void {
-  const [error] = errors ?? []
-  const code = error?.extensions?.code ?? 'INTERNAL'
-  if (error) queue.end(error.extensions?.retryable ? new Error(error.message) : new StreamRefused(code, error.message))
-  else for (const event of Object.values(data ?? {})) queue.push(event)
 }

@@ -36,6 +36,7 @@ export class PlaneSession {
   readonly partToken = randomBytes(32).toString('base64url')
   /** What the plane holds or was sent. */
   held: { contentDigest: string | null; deltaNumber: number } = { contentDigest: null, deltaNumber: 0 }
+  /** When the plane last said something, by the clock that never goes back. */
   heardAtMs: number
   readonly #host: SessionHost
   readonly #socket: Outlet & { close(code?: number, reason?: string): unknown }
@@ -51,7 +52,7 @@ export class PlaneSession {
     this.#socket = socket
     this.#host = host
     this.#queue = new SendQueue(socket)
-    this.heardAtMs = host.domain.now()
+    this.heardAtMs = performance.now()
     this.send({ type: 'challenge', linkVersion, nonce: this.#nonce }, 'urgent')
   }
 
@@ -73,7 +74,7 @@ export class PlaneSession {
     if (bytes > linkFrameBytesMax) return this.end(`A frame is larger than ${linkFrameBytesMax} bytes.`)
     this.#waitingBytes += bytes
     if (this.#waitingBytes > unacknowledgedBytesMax) return this.end('More was sent than may wait for an answer.')
-    this.heardAtMs = this.#host.domain.now()
+    this.heardAtMs = performance.now()
     this.#work = this.#work.then(async () => {
       await this.#take(frame)
       this.#waitingBytes -= bytes

@@ -93,7 +93,7 @@ export class PlaneSessions implements SessionHost {
   }
 
   #sweep(): void {
-    const nowMs = this.domain.now()
+    const nowMs = performance.now()
     for (const session of this.#all) {
       const silentMs = nowMs - session.heardAtMs
       if (silentMs > (session.state === 'open' ? silenceMsMax : helloMsMax)) session.end('Nothing was heard for too long.')

@@ -147,7 +147,7 @@ export const model = declare({
       .string()
       .min(1)
       .max(300)
-      .regex(/^[^\s\x00-\x1f\\]+$/, 'must hold no spaces')
+      .regex(/^[^\s\p{Cc}\\]+$/u, 'must hold no spaces')
       .meta({ graphql: 'String' }),
     region: text(100).nullable().default(null),
     contextTokens: tokens(),

@@ -1,0 +1,81 @@
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { Seal } from '../../air-gap/seal.ts'
+import { dsse, keyDelta } from '../../schema/link.ts'
+import { makePrivateFolder, readIfPresentLater, readJson, writeDurablyLater } from './instance-files.ts'
+
+const count = z.int().min(0)
+const stateShape = z.object({
+  /** The newest envelope that was ever taken. */
+  taken: z.object({ sequence: count, contentDigest: z.string().max(64), revision: count }),
+  heardAtMs: z.number(),
+  deltas: z.array(keyDelta),
+  deltaNumber: count,
+})
+export type TenantState = z.output<typeof stateShape>
+
+/** Tenant ids become file names, so nothing but these may be one. */
+const fileName = /^[A-Za-z0-9_-]{1,64}$/
+
+export function isTenantName(tenant: string): boolean {
+  return fileName.test(tenant)
+}
+
+/**
+ * Snapshots on disk: parts by digest, shared by all tenants; per tenant the envelope that is active, the one before it, and what
+ * must survive a restart beside them. Stored secrets stay as they came, sealed under a key that is wrapped for this instance.
+ */
+export class SnapshotFiles {
+  readonly #folder: string
+  readonly #parts: string
+
+  constructor(dataDir: string) {
+    this.#folder = join(dataDir, 'snapshots')
+    this.#parts = join(this.#folder, 'parts')
+    makePrivateFolder(this.#parts)
+  }
+
+  /** Tenants with an activated snapshot. */
+  tenants(): string[] {
+    return readdirSync(this.#folder).flatMap((name) => /^([A-Za-z0-9_-]{1,64})\.active\.json$/.exec(name)?.[1] ?? [])
+  }
+
+  envelope(tenant: string, which: 'active' | 'previous'): Seal | undefined {
+    return dsse.safeParse(readJson(this.#envelopePath(tenant, which))).data
+  }
+
+  state(tenant: string): TenantState | undefined {
+    return stateShape.safeParse(readJson(join(this.#folder, `${tenant}.state.json`))).data
+  }
+
+  part(digest: string): Promise<Buffer | undefined> {
+    return readIfPresentLater(join(this.#parts, digest))
+  }
+
+  writePart(digest: string, bytes: Uint8Array): Promise<void> {
+    return writeDurablyLater(join(this.#parts, digest), bytes)
+  }
+
+  /** Activation: the present envelope is kept as the previous one, then the new one takes its place by rename. */
+  async activate(tenant: string, envelope: Seal): Promise<void> {
+    const active = this.#envelopePath(tenant, 'active')
+    const kept = await readIfPresentLater(active)
+    if (kept) await writeDurablyLater(this.#envelopePath(tenant, 'previous'), kept)
+    await writeDurablyLater(active, JSON.stringify(envelope))
+  }
+
+  writeState(tenant: string, state: TenantState): Promise<void> {
+    return writeDurablyLater(join(this.#folder, `${tenant}.state.json`), JSON.stringify(state))
+  }
+
+  /** Removes parts that no kept snapshot names. */
+  keepOnly(digests: ReadonlySet<string>): void {
+    for (const name of readdirSync(this.#parts))
+      if (!digests.has(name) && !name.includes('.draft-')) rmSync(join(this.#parts, name), { force: true })
+  }
+
+  #envelopePath(tenant: string, which: 'active' | 'previous'): string {
+    return join(this.#folder, `${tenant}.${which}.json`)
+  }
+}
