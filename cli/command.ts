@@ -1,0 +1,137 @@
+import { parseArgs } from 'node:util'
+import { type ArgsDef, type CommandDef, defineCommand } from 'citty'
+import type { ExitCode, Io } from './io.ts'
+import { type Format, formats } from './output/show.ts'
+import { type Failed, failed, isFailed, tell } from './trouble.ts'
+
+export interface Option {
+  type: 'string' | 'boolean'
+  description: string
+  /** One letter. */
+  short?: string
+  /** May be given several times. */
+  many?: boolean
+  /** What stands for the value in `--help`. */
+  hint?: string
+  /** The only values there are. */
+  values?: readonly string[]
+  required?: boolean
+}
+
+export interface Positional {
+  name: string
+  description: string
+  required?: boolean
+}
+
+type Options = Record<string, Option>
+type Value<O extends Option> = O['type'] extends 'boolean'
+  ? boolean
+  : O['many'] extends true
+    ? string[]
+    : O['required'] extends true
+      ? string
+      : string | undefined
+
+/** What was given, checked: positionals in order, options by name, and the form of the answer. */
+export interface Given<O extends Options> {
+  positionals: (string | undefined)[]
+  options: { [Name in keyof O]: Value<O[Name]> }
+  format: Format
+}
+
+export interface CommandSpec<O extends Options> {
+  /** As typed after `sluice`: `key issue`. */
+  name: string
+  description: string
+  /** Lines that work as typed, shown by `--help`. */
+  example: string
+  positionals?: readonly Positional[]
+  options?: O
+  /** Of `-o`; absent = table. Null = this command has no `-o`. */
+  format?: Format | null
+  run(given: Given<O>, io: Io): Promise<ExitCode | Failed>
+}
+
+const outputOption = {
+  type: 'string',
+  short: 'o',
+  values: formats,
+  description: 'form of the answer',
+} as const satisfies Option
+
+/**
+ * A citty command whose arguments are read strictly: an option that does not exist is an error, since `apply --plan-onyl` must
+ * not apply. Troubles it returns are told on stderr.
+ */
+export function command<const O extends Options>(spec: CommandSpec<O>): CommandDef {
+  const options: Options = { ...spec.options, ...(spec.format !== null && { output: outputOption }) }
+  return defineCommand({
+    meta: { name: spec.name, description: spec.description, example: spec.example } as never,
+    args: cittyArgs(spec.positionals ?? [], options),
+    async run({ rawArgs, data }) {
+      const io = data as Io
+      const given = read(spec, options, rawArgs)
+      if (isFailed(given)) return tell(io, given)
+      const outcome = await spec.run(given as Given<O>, io)
+      return isFailed(outcome) ? tell(io, outcome, given.format === 'json') : outcome
+    },
+  })
+}
+
+function cittyArgs(positionals: readonly Positional[], options: Options): ArgsDef {
+  return Object.fromEntries([
+    // citty's own checks are off: it would complain in its own words, to stdout.
+    ...positionals.map(({ name, description }) => [name, { type: 'positional', description, required: false }]),
+    ...Object.entries(options).map(([name, { type, description, short, hint, values }]) => [
+      name,
+      { type, description, alias: short, valueHint: hint ?? values?.join('|') },
+    ]),
+  ]) as ArgsDef
+}
+
+function read(
+  spec: Pick<CommandSpec<Options>, 'name' | 'positionals' | 'format'>,
+  options: Options,
+  args: string[],
+): Given<Options> | Failed {
+  const usage = (message: string) => failed('USAGE', message, { advice: `sluice ${spec.name} --help` })
+  const parsed = parse(args, options)
+  if (typeof parsed === 'string') return usage(parsed)
+  const expected = spec.positionals ?? []
+  if (parsed.positionals.length > expected.length)
+    return usage(`There is no place for ${JSON.stringify(parsed.positionals[expected.length])} here.`)
+  const missing = expected.find(({ required }, index) => required && !parsed.positionals[index])
+  if (missing) return usage(`${missing.name} is missing: ${missing.description}.`)
+  for (const [name, option] of Object.entries(options)) {
+    const value = parsed.values[name]
+    if (value === undefined && option.required) return usage(`--${name} is missing: ${option.description}.`)
+    if (option.values && typeof value === 'string' && !option.values.includes(value))
+      return usage(`--${name} is one of ${option.values.join(', ')}, not ${JSON.stringify(value)}.`)
+    if (option.many && value === undefined) parsed.values[name] = []
+  }
+  const format = (parsed.values.output ?? spec.format ?? 'table') as Format
+  return { positionals: parsed.positionals, options: parsed.values as never, format }
+}
+
+/** A sentence where node's strict reader refuses. */
+function parse(args: string[], options: Options) {
+  try {
+    const known = Object.entries(options).map(([name, { type, short, many }]) => [
+      name,
+      { type, ...(short && { short }), multiple: many === true },
+    ])
+    const { values, positionals } = parseArgs({
+      args,
+      options: Object.fromEntries(known),
+      allowPositionals: true,
+      allowNegative: false,
+      strict: true,
+    })
+    for (const [name, { type }] of Object.entries(options)) if (type === 'boolean') values[name] ??= false
+    return { values: values as Record<string, unknown>, positionals }
+  } catch (error) {
+    const [sentence] = (error as Error).message.split('. To specify')
+    return sentence!.endsWith('.') ? sentence! : `${sentence!}.`
+  }
+}

@@ -1,0 +1,37 @@
+import { systemClock } from '../../adapters/ports/clock-system.ts'
+import { unlimitedLedger } from '../../adapters/ports/ledger-unlimited.ts'
+import { fetchUpstream } from '../../adapters/ports/upstream-fetch.ts'
+import { createMetrics } from '../../adapters/standalone/metrics.ts'
+import { serveGateway } from '../../adapters/standalone/server.ts'
+import { type BenchRecorder, journalRecorder, noRecorder, type RecorderPart, timed } from './recorders.ts'
+import { benchSnapshot } from './snapshot.ts'
+
+/**
+ * A standalone gateway as its own process, wired as the product wires it but for its parts, which the environment chooses:
+ * BENCH_UPSTREAM, BENCH_DATA_DIR, BENCH_RECORDER (`journal` or `off`), BENCH_TIMED (waits for durability are noted and served
+ * at `waits`). Prints one line of JSON when it listens.
+ */
+const env = process.env
+const part = (env.BENCH_RECORDER ?? 'journal') as RecorderPart
+const { set, key, tenant } = benchSnapshot(env.BENCH_UPSTREAM!)
+const kept: BenchRecorder = part === 'off' ? noRecorder : await journalRecorder(env.BENCH_DATA_DIR!, tenant)
+const timing = env.BENCH_TIMED ? timed(kept.recorder) : undefined
+
+const gateway = serveGateway({
+  host: '127.0.0.1',
+  port: 0,
+  ports: {
+    clock: systemClock,
+    snapshots: { current: () => set },
+    ledger: unlimitedLedger,
+    recorder: timing?.recorder ?? kept.recorder,
+  },
+  upstream: fetchUpstream({ secretOf: () => ({ expose: () => 'none', fingerprint: 'f' }) }),
+  metrics: createMetrics({ backlog: kept.backlog, snapshotAgeMs: () => 0 }, (sentence) => console.error(sentence)),
+  bodyBytesMax: 32 * 1024 * 1024,
+  exchangesMax: 1_000,
+})
+
+const waits =
+  timing && Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => Response.json(timing.takeWaits()) }).url.href
+console.log(JSON.stringify({ url: gateway.url, key, waits }))

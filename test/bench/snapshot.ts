@@ -1,0 +1,111 @@
+import { buildRunning } from '../../data-plane/snapshot/build.ts'
+import type { RunningSet } from '../../data-plane/snapshot/running.ts'
+import { Freshness, KeyOverlay, runningSet, runningTenant } from '../../data-plane/snapshot/running-set.ts'
+import { mintId } from '../../schema/ids.ts'
+import { hashKey, mintKey, packKeys } from '../../schema/key-table.ts'
+import type { SnapshotConfig } from '../../schema/snapshot.ts'
+import { alias, upstreamModel } from './payload.ts'
+
+/** A small tenant as a gateway runs it: one priced model at one provider behind one alias, and a key. */
+export function benchSnapshot(upstream: string): { set: RunningSet; key: string; tenant: string } {
+  const key = mintKey('slk')
+  const config = configOf(upstream)
+  const row = { hash: hashKey(key), apiKey: mintId('apiKey'), grant: 0, revoked: false, expiresAtMs: null }
+  const snapshot = buildRunning({
+    tenant: config.tenant.id,
+    revision: config.revision,
+    deltaNumber: 0,
+    sequence: 1,
+    configDigest: 'd'.repeat(64),
+    config: Buffer.from(JSON.stringify(config)),
+    shards: packKeys([row]),
+  })
+  if ('unreadable' in snapshot) throw new Error(snapshot.unreadable)
+  const overlay = new KeyOverlay()
+  const tenant = runningTenant(snapshot, overlay, new Freshness(Date.now(), () => performance.now()))
+  return { set: runningSet([{ tenant, overlay }]), key, tenant: config.tenant.id }
+}
+
+function configOf(upstream: string): SnapshotConfig {
+  const line = { model: 0, aboveInputTokens: null, serviceTier: null }
+  return {
+    schemaVersion: 1,
+    tenant: { id: mintId('tenant'), name: 'bench', currency: 'USD', maxStalenessMs: 86_400_000 },
+    revision: 1,
+    grants: [
+      {
+        team: mintId('team'),
+        project: mintId('project'),
+        principal: mintId('principal'),
+        aliases: null,
+        requestLabels: { case: 'bench' },
+        allowedAddresses: [],
+      },
+    ],
+    aliases: [{ id: mintId('alias'), name: alias, route: 0, allowLossy: false, deprecation: null }],
+    routes: [
+      {
+        id: mintId('route'),
+        strategy: 'PRIORITY',
+        targets: [{ model: 0, credential: 0, weight: 1 }],
+        retry: { attempts: 1, on: [], backoffMs: 5 },
+        timeouts: { firstByteMs: 30_000, idleMs: 30_000, totalMs: 60_000 },
+        breaker: { failures: 100, windowMs: 10_000, coolDownMs: 10_000 },
+      },
+    ],
+    models: [modelOf()],
+    providers: [providerOf(upstream)],
+    credentials: [
+      { id: mintId('credential'), provider: 0, kind: 'API_KEY', source: 'STORED', locator: null, version: 1 },
+    ],
+    priceSheets: [
+      {
+        id: mintId('priceSheet'),
+        effectiveFromMs: 0,
+        unpricedCeiling: null,
+        lines: [
+          { ...line, meter: 'INPUT_TOKENS', unitPrice: '150000' },
+          { ...line, meter: 'OUTPUT_TOKENS', unitPrice: '600000' },
+        ],
+      },
+    ],
+    policies: [],
+  }
+}
+
+function modelOf(): SnapshotConfig['models'][number] {
+  return {
+    id: mintId('model'),
+    name: 'bench',
+    provider: 0,
+    upstreamName: upstreamModel,
+    region: null,
+    contextTokens: 128_000,
+    maxOutputTokens: 16_000,
+    defaultOutputTokens: null,
+    bounds: {
+      tokensPerMessage: 16,
+      tokensPerTool: 64,
+      tokensPerImage: null,
+      tokensPerPage: null,
+      tokensPerAudioSecond: null,
+    },
+  }
+}
+
+function providerOf(upstream: string): SnapshotConfig['providers'][number] {
+  return {
+    id: mintId('provider'),
+    name: 'stub',
+    platform: 'OPENAI_COMPATIBLE',
+    codecs: ['OPENAI_CHAT'],
+    baseUrl: `${upstream}/v1`,
+    region: null,
+    apiVersion: null,
+    selfHosted: false,
+    headers: {},
+    forwardHeaders: [],
+    proxy: null,
+    caBundle: null,
+  }
+}
