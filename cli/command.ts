@@ -128,8 +128,9 @@ function parse(args: string[], options: Options) {
       allowNegative: false,
       strict: true,
     })
-    for (const [name, { type }] of Object.entries(options)) if (type === 'boolean') values[name] ??= false
-    return { values: values as Record<string, unknown>, positionals }
+    const given = values as Record<string, unknown>
+    for (const [name, { type }] of Object.entries(options)) if (type === 'boolean') given[name] ??= false
+    return { values: given, positionals }
   } catch (error) {
     const [sentence] = (error as Error).message.split('. To specify')
     return sentence!.endsWith('.') ? sentence! : `${sentence!}.`

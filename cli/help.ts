@@ -39,7 +39,7 @@ export async function commandHelp(command: CommandDef): Promise<string> {
 }
 
 function optionOf(name: string, arg: ArgDef): string {
-  const [short] = [arg.alias ?? []].flat()
+  const short = 'alias' in arg ? [arg.alias ?? []].flat()[0] : undefined
   const value = arg.type === 'string' ? ` <${arg.valueHint ?? name}>` : ''
   return `${short ? `-${short}, ` : ''}--${name}${value}`
 }

@@ -36,7 +36,8 @@ export function prepare(
   need: Omit<ReservationNeed, 'model' | 'provider' | 'ceiling'>,
   ledger: Ledger,
   headers: Record<string, string>,
-): Omit<Attempt, 'startedMs' | 'settled' | 'scrub'> | Refusal {
+  startedMs: number,
+): Attempt | Refusal {
   const { model } = target
   const prices = ratesFor(model, need.atMs)
   if ('unpriced' in prices && prices.ceiling === null)
@@ -60,6 +61,9 @@ export function prepare(
       streamed: admitted.streamed,
     },
     decoder: codec.decoder(admitted),
+    startedMs,
+    scrub: unscrubbed,
+    settled: undefined,
     entry: {
       at: need.atMs,
       cause: null,
@@ -71,6 +75,8 @@ export function prepare(
     },
   }
 }
+
+const unscrubbed = (text: string) => text
 
 /** Whether the provider charges for an attempt: not for one that it refused, or that never reached it. */
 export type Ending = 'charged' | 'free'

@@ -38,10 +38,10 @@ export class Exchange {
   /** True once the client has seen a byte of the answer: from then on there is no other target. */
   released = false
   firstTokenMs: number | null = null
+  closed = false
   /** Told once, when the exchange has closed. */
   onClosed: (() => void) | undefined
   #upstreamMs = 0
-  #closed = false
 
   constructor(
     readonly arrival: Arrival,
@@ -89,16 +89,12 @@ export class Exchange {
     const { grant, snapshot, apiKey } = this.found!
     const need = { tenant: snapshot.tenant.id, ...grant, apiKey, atMs: nowMs }
     const headers = upstreamHeaders(this.arrival.headers, target.model.provider)
-    const prepared = prepare(target, this.arrival.dialect, this.admitted!, need, this.ports.ledger, headers)
-    if (isRefusal(prepared)) return this.refuse(prepared)
-    const attempt: Attempt = {
-      ...prepared,
-      startedMs: this.ports.clock.monotonic(),
-      settled: undefined,
-      scrub: (text) => text,
-    }
+    const startedMs = this.ports.clock.monotonic()
+    const { dialect } = this.arrival
+    const attempt = prepare(target, dialect, this.admitted!, need, this.ports.ledger, headers, startedMs)
+    if (isRefusal(attempt)) return this.refuse(attempt)
     this.attempts.push(attempt)
-    const unwritten = this.ports.recorder.intend(draftRecord(this, nowMs, attempt.startedMs)!)
+    const unwritten = this.ports.recorder.intend(draftRecord(this, nowMs, startedMs)!)
     if (unwritten) {
       settle(attempt, 'free', this.ports.ledger)
       return this.refuse(unwritten)
@@ -141,8 +137,8 @@ export class Exchange {
    * it could not be, and what was held back must not be released.
    */
   async close(): Promise<Refusal | undefined> {
-    if (this.#closed) throw new Error('an exchange is closed once')
-    this.#closed = true
+    if (this.closed) throw new Error('an exchange is closed once')
+    this.closed = true
     const attempt = this.served
     if (attempt && !attempt.settled) {
       this.endAttempt(attempt, null)
@@ -189,7 +185,8 @@ export class Exchange {
   leave(): 'cancel' | 'drain' {
     this.clientLeft = true
     this.outcome = 'CANCELLED'
-    const { provider } = this.served!.target.model
+    if (!this.served) return 'cancel'
+    const { provider } = this.served.target.model
     return this.admitted!.streamed || provider.selfHosted || provider.platform === 'ECHO' ? 'cancel' : 'drain'
   }
 

@@ -1,31 +1,12 @@
-import type { ChainHead } from '../../schema/link.ts'
+import { backoffMs, sleep } from './link-backoff.ts'
+import { type LinkOptions, LinkSession } from './link-session.ts'
 
-/**
- * What the link delivers: the journal's durable records, per chain (tenant, epoch). The control plane's head is the only
- * memory of what was delivered; every method may be called again for what was already said.
- */
-export interface RecordSource {
-  /** Chains with durable records that no acknowledgement covers yet, oldest first; chains of earlier epochs too. */
-  pending(): readonly { tenant: string; epoch: number }[]
-  /**
-   * Canonical texts from `fromSequence` on, in order, without a gap, durable: at most `max.records`, and no more than
-   * `max.bytes` of UTF-8 unless the first alone is larger. Empty where there are none (yet).
-   */
-  next(
-    tenant: string,
-    epoch: number,
-    fromSequence: number,
-    max: { records: number; bytes: number },
-  ): readonly string[] | Promise<readonly string[]>
-  /** The control plane holds this chain up to and including `head.sequence` (−1 = nothing). */
-  acked(head: ChainHead): void
-  /** The control plane did not take a batch; `head` says where it goes on, null = the chain is not asked for again on this link. */
-  refused(refusal: { tenant: string; epoch: number; head: ChainHead | null; reason: string }): void
-  /** Calls `wake` when records became durable; returns how to stop. */
-  onDurable(wake: () => void): () => void
-  /** Everything recorded up to this moment is acknowledged (Unix ms); null = nothing is waiting. */
-  deliveredThroughMs(): number | null
-}
+export type { RecordSource } from './link-records.ts'
+export type { LinkOptions } from './link-session.ts'
+
+/** A link that held this long was a good one: the next attempt comes soon. */
+const goodLinkMs = 10_000
+const flushPollMs = 20
 
 /** What the host sees of the link; for readiness, metrics and `doctor`. */
 export interface LinkStatus {
@@ -40,25 +21,77 @@ export interface LinkStatus {
 
 export interface PlaneLink {
   status(): LinkStatus
-  /** Resolves when the link is open for the first time (welcome verified); rejects only by the signal. */
+  /** Resolves when the link is open (welcome verified), or the signal aborts: the status tells which. */
   opened(signal?: AbortSignal): Promise<LinkStatus>
   /** Waits until everything durable is acknowledged, at most that long. True where nothing is left. */
   flush(timeoutMs: number): Promise<boolean>
   close(): Promise<void>
 }
 
-/*
- * openPlaneLink(options: {
- *   controlUrl: string; identity: InstanceIdentity; snapshots: SnapshotStore; records: RecordSource; clock: { now(): number }
- *   version: string; host: string
- *   onEpoch?: (epoch: number) => void      // called before the first delivery of that link
- *   log: (level: 'info' | 'warn' | 'error', sentence: string) => void
- * }): PlaneLink
- *
- * openInstance(options: { dataDir, controlUrl, token: string | null, version, host, clock, log, signal? })
- *   : Promise<InstanceIdentity | { refused: string; sentence: string }>
- *   InstanceIdentity = { instance, dataPlane, bootId, incarnation, trustRoot, sign(bytes), unwrap(wrapped), close() }
- *
- * openSnapshotStore(options: { dataDir, identity, clock, version, log }): Promise<SnapshotStore>   // SnapshotStore extends SnapshotSource
- * createSecrets(store: SnapshotStore, { clock, env? }): Secrets
- */
+/** Keeps one link to the control plane open, for ever: what breaks is opened again, later each time, up to 15 s apart. */
+export function openPlaneLink(options: LinkOptions): PlaneLink {
+  const stopping = new AbortController()
+  const waiting = new Set<() => void>()
+  let status: LinkStatus = { state: 'connecting', epoch: null, clockOffsetMs: 0, trouble: null }
+  let session: LinkSession | undefined
+
+  const runOnce = async (): Promise<boolean> => {
+    const beganMs = performance.now()
+    let wasOpen = false
+    session = new LinkSession(options, {
+      opened: (epoch) => {
+        wasOpen = true
+        status = { ...status, state: 'open', epoch, trouble: null }
+        for (const done of waiting) done()
+      },
+      clockOffset: (clockOffsetMs) => {
+        status = { ...status, clockOffsetMs }
+      },
+    })
+    const reason = await session.ended
+    if (wasOpen || status.trouble !== reason) options.log('warn', `The link to the control plane is closed. ${reason}`)
+    status = { ...status, state: 'connecting', trouble: reason }
+    return wasOpen && performance.now() - beganMs > goodLinkMs
+  }
+
+  const runForEver = async () => {
+    for (let attempt = 0; !stopping.signal.aborted; attempt++) {
+      if (await runOnce()) attempt = 0
+      await sleep(backoffMs(attempt, Math.random), stopping.signal)
+    }
+    status = { ...status, state: 'closed' }
+  }
+  const running = runForEver()
+
+  return {
+    status: () => status,
+    async opened(signal) {
+      while (status.state === 'connecting' && !signal?.aborted) await oneOf(waiting, signal)
+      return status
+    },
+    async flush(timeoutMs) {
+      const untilMs = performance.now() + timeoutMs
+      while (options.records.pending().length > 0 && performance.now() < untilMs) await sleep(flushPollMs)
+      return options.records.pending().length === 0
+    },
+    async close() {
+      stopping.abort()
+      session?.close('This gateway is stopping.')
+      await running
+      for (const done of waiting) done()
+    },
+  }
+}
+
+/** Waits for the next call of one in the set, or the signal. */
+function oneOf(waiting: Set<() => void>, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      waiting.delete(done)
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    waiting.add(done)
+    signal?.addEventListener('abort', done, { once: true })
+  })
+}

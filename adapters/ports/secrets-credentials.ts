@@ -8,17 +8,20 @@ import type { SealedSecret } from './snapshot-store.ts'
 const secretBytesMax = 64 * 1024
 /** How often a file is looked at again, so that a rotated mounted secret is taken up. */
 const fileFreshMs = 10_000
+const filesMax = 10_000
 
 type Missing = { readonly missing: string }
 
 /** A secret that shows itself only when asked by name. */
 class RedactedSecret implements Secret {
-  readonly fingerprint: string
   readonly #text: string
 
   constructor(text: string) {
     this.#text = text
-    this.fingerprint = createHash('sha256').update(text).digest('hex').slice(0, 12)
+  }
+
+  get fingerprint(): string {
+    return createHash('sha256').update(this.#text).digest('hex').slice(0, 12)
   }
 
   expose(): string {
@@ -95,6 +98,7 @@ class SecretFiles {
   read(path: string): string | undefined {
     const known = this.#known.get(path)
     const nowMs = this.#clock.monotonic()
+    if (this.#known.size > filesMax) this.#known.clear()
     if (known && nowMs - known.lookedMs < fileFreshMs) return known.text
     try {
       const { size, mtimeMs } = statSync(path)

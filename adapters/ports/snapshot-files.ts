@@ -23,8 +23,8 @@ export function isTenantName(tenant: string): boolean {
 }
 
 /**
- * Snapshots on disk: parts by digest, shared by all tenants; per tenant the envelope that is active, the one before it, and what
- * must survive a restart beside them. Stored secrets stay as they came, sealed under a key that is wrapped for this instance.
+ * Snapshots on disk: parts by digest, shared by all tenants; per tenant the envelope that is active and what must
+ * survive a restart beside it. Stored secrets stay as they came, sealed under a key that is wrapped for this instance.
  */
 export class SnapshotFiles {
   readonly #folder: string
@@ -41,8 +41,8 @@ export class SnapshotFiles {
     return readdirSync(this.#folder).flatMap((name) => /^([A-Za-z0-9_-]{1,64})\.active\.json$/.exec(name)?.[1] ?? [])
   }
 
-  envelope(tenant: string, which: 'active' | 'previous'): Seal | undefined {
-    return dsse.safeParse(readJson(this.#envelopePath(tenant, which))).data
+  envelope(tenant: string): Seal | undefined {
+    return dsse.safeParse(readJson(this.#envelopePath(tenant))).data
   }
 
   state(tenant: string): TenantState | undefined {
@@ -57,25 +57,22 @@ export class SnapshotFiles {
     return writeDurablyLater(join(this.#parts, digest), bytes)
   }
 
-  /** Activation: the present envelope is kept as the previous one, then the new one takes its place by rename. */
-  async activate(tenant: string, envelope: Seal): Promise<void> {
-    const active = this.#envelopePath(tenant, 'active')
-    const kept = await readIfPresentLater(active)
-    if (kept) await writeDurablyLater(this.#envelopePath(tenant, 'previous'), kept)
-    await writeDurablyLater(active, JSON.stringify(envelope))
+  /** The new envelope takes the old one's place by rename: that is the moment of activation. */
+  activate(tenant: string, envelope: Seal): Promise<void> {
+    return writeDurablyLater(this.#envelopePath(tenant), JSON.stringify(envelope))
   }
 
   writeState(tenant: string, state: TenantState): Promise<void> {
     return writeDurablyLater(join(this.#folder, `${tenant}.state.json`), JSON.stringify(state))
   }
 
-  /** Removes parts that no kept snapshot names. */
+  /** Removes parts that no active snapshot names. */
   keepOnly(digests: ReadonlySet<string>): void {
     for (const name of readdirSync(this.#parts))
       if (!digests.has(name) && !name.includes('.draft-')) rmSync(join(this.#parts, name), { force: true })
   }
 
-  #envelopePath(tenant: string, which: 'active' | 'previous'): string {
-    return join(this.#folder, `${tenant}.${which}.json`)
+  #envelopePath(tenant: string): string {
+    return join(this.#folder, `${tenant}.active.json`)
   }
 }

@@ -45,8 +45,10 @@ export class SnapshotStore implements SnapshotSource {
   }): Promise<SnapshotStore> {
     const { dataDir, log, ...around } = options
     const store = new SnapshotStore({ ...around, files: new SnapshotFiles(dataDir) }, log)
-    for (const tenant of store.#around.files.tenants())
-      await store.#of(tenant)?.load(({ sentence }) => log('error', `A kept snapshot of ${tenant} cannot be used. ${sentence}`))
+    for (const tenant of store.#around.files.tenants()) {
+      const refusal = await store.#of(tenant)?.load()
+      if (refusal) log('error', `The snapshot kept for ${tenant} cannot be used. ${refusal.sentence}`)
+    }
     store.#swap()
     return store
   }
@@ -105,6 +107,11 @@ export class SnapshotStore implements SnapshotSource {
     return saved
   }
 
+  /** A link opened: whatever is newer will be announced on it. */
+  linkOpened(): void {
+    for (const snapshots of this.#tenants.values()) snapshots.linkOpened()
+  }
+
   /** The control plane has just spoken. */
   heard(): void {
     const nowMs = this.#around.clock.now()
@@ -153,11 +160,7 @@ export class SnapshotStore implements SnapshotSource {
         overlay,
       })),
     )
-    const digests = [...this.#tenants.values()].flatMap(({ active, previousDigests }) => [
-      ...(active?.parts.keys() ?? []),
-      ...previousDigests,
-    ])
-    this.#around.files.keepOnly(new Set(digests))
+    this.#around.files.keepOnly(new Set(running.flatMap(({ active }) => [...active.parts.keys()])))
     for (const swapped of this.#onSwap) swapped()
   }
 

@@ -5,7 +5,7 @@ import type { Seal } from '../../air-gap/seal.ts'
 import { buildRunning } from '../../data-plane/snapshot/build.ts'
 import type { RunningSnapshot } from '../../data-plane/snapshot/running.ts'
 import { Freshness, KeyOverlay } from '../../data-plane/snapshot/running-set.ts'
-import type { KeyDelta, SealedSecrets } from '../../schema/snapshot.ts'
+import type { SealedSecrets } from '../../schema/snapshot.ts'
 import type { InstanceIdentity } from './instance-identity.ts'
 import type { SnapshotFiles } from './snapshot-files.ts'
 import { type FetchPart, fetchNothing, type GatheredContent, gatherContent, isUnfetched, notOnDisk, type Unfetched } from './snapshot-parts.ts'
@@ -36,8 +36,6 @@ export class TenantSnapshots {
   readonly overlay = new KeyOverlay()
   freshness: Freshness
   active: Activated | undefined
-  /** Digests of the parts of the snapshot before; kept on disk with the active one's. */
-  previousDigests: ReadonlySet<string> = new Set()
   readonly #tenant: string
   readonly #around: SnapshotSurroundings
   #taken: Recipient['held']
@@ -50,36 +48,37 @@ export class TenantSnapshots {
     this.freshness = new Freshness(around.clock.now(), around.clock.monotonic)
   }
 
-  /** Loads what the last run kept: the active snapshot, else the one before. The refusals met on the way are told. */
-  async load(tell: (refusal: GapRefusal) => void): Promise<void> {
+  /**
+   * Loads what the last run kept. Where that is damaged nothing runs until the control plane sends it again: an older snapshot
+   * would give revoked keys back.
+   */
+  async load(): Promise<GapRefusal | undefined> {
     const { files, clock } = this.#around
-    for (const which of ['active', 'previous'] as const) {
-      const sealed = files.envelope(this.#tenant, which)
-      const loaded = sealed && (await this.#loadKept(sealed))
-      if (!loaded) continue
-      if (isGapRefusal(loaded)) tell(loaded)
-      else if (!this.active) this.active = loaded
-      else this.previousDigests = new Set(loaded.parts.keys())
-    }
-    if (!this.active) return
     const state = files.state(this.#tenant)
-    this.#taken = state?.taken ?? this.active.envelope
+    this.#taken = state?.taken
+    const sealed = files.envelope(this.#tenant)
+    if (!sealed) return refuseAtGap('malformed', 'Its envelope cannot be read.')
+    const loaded = await this.#loadKept(sealed)
+    if (isGapRefusal(loaded)) return loaded
+    this.active = loaded
+    this.#taken ??= takenOf(loaded.envelope)
     // Without a note of when it was last confirmed, its making is the one time that is known.
-    this.freshness = new Freshness(state?.heardAtMs ?? this.active.envelope.createdAtMs, clock.monotonic)
-    this.overlay.absorb(this.active.envelope.deltaNumber)
-    for (const delta of state?.deltas ?? []) this.overlay.apply(delta)
-    if (state) this.overlay.absorb(this.active.envelope.deltaNumber)
+    this.freshness = new Freshness(state?.heardAtMs ?? loaded.envelope.createdAtMs, clock.monotonic)
+    this.overlay.absorb(loaded.envelope.deltaNumber)
+    if (state) this.overlay.restore(state.deltas, state.deltaNumber)
+    return undefined
   }
 
   /** Verifies an envelope, gathers its content, makes it durable and makes it the active one. All or nothing. */
   async offer(sealed: Seal, fetchPart: FetchPart): Promise<OfferOutcome> {
     const opened = openEnvelope(sealed, { ...this.#recipient(), held: this.#taken })
+    if (!isGapRefusal(opened) && opened.held && this.active) return 'held'
+    // What is older than this changes nothing; anything else that does not end up running leaves it behind.
+    if (!isGapRefusal(opened) || opened.refused !== 'rolled_back') this.#behind = true
     if (isGapRefusal(opened)) return opened
-    if (opened.held && this.active) return 'held'
     const { envelope } = opened
     if (envelope.tenant !== this.#tenant)
       return refuseAtGap('wrong_tenant', 'The envelope is of another tenant than it was announced for.')
-    this.#behind = true
     const atHand = this.active?.parts ?? new Map()
     const content = await gatherContent(envelope, atHand, this.#around.files, fetchPart)
     if (isUnfetched(content) || isGapRefusal(content)) return content
@@ -89,10 +88,9 @@ export class TenantSnapshots {
     return 'activated'
   }
 
-  /** Puts deltas in force at once; what is returned resolves when they would survive a restart. */
-  applyDeltas(deltas: readonly KeyDelta[]): Promise<void> {
-    for (const delta of deltas) this.overlay.apply(delta)
-    return this.saveState()
+  /** A link opened: whatever is newer will be announced again. */
+  linkOpened(): void {
+    this.#behind = false
   }
 
   /** The control plane is there and has announced nothing that does not run yet. */
@@ -103,7 +101,7 @@ export class TenantSnapshots {
   async saveState(): Promise<void> {
     if (!this.active || !this.#taken) return
     await this.#around.files.writeState(this.#tenant, {
-      taken: { ...this.#taken },
+      taken: this.#taken,
       heardAtMs: this.freshness.heardAtMs,
       deltas: this.overlay.deltas(),
       deltaNumber: this.overlay.number,
@@ -113,13 +111,8 @@ export class TenantSnapshots {
   async #activate(sealed: Seal, made: Activated): Promise<void> {
     const { envelope } = made
     await this.#around.files.activate(this.#tenant, sealed)
-    this.previousDigests = new Set(this.active?.parts.keys())
     this.active = made
-    this.#taken = {
-      sequence: envelope.sequence,
-      contentDigest: envelope.contentDigest,
-      revision: envelope.revision,
-    }
+    this.#taken = takenOf(envelope)
     this.overlay.absorb(envelope.deltaNumber)
     this.#behind = false
     this.freshness.heard(this.#around.clock.now())
@@ -165,4 +158,8 @@ export class TenantSnapshots {
       futureToleranceMs,
     }
   }
+}
+
+function takenOf({ sequence, contentDigest, revision }: Envelope): Recipient['held'] {
+  return { sequence, contentDigest, revision }
 }

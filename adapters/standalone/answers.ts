@@ -16,6 +16,11 @@ export function denialAnswer(exchange: Exchange): Response {
   return new Response(body ?? exchange.arrival.dialect.renderRefusal(refusal), { status: exchange.status, headers })
 }
 
+/** The answer to a client that is not there any more. */
+export function nobodyAnswer(): Response {
+  return new Response(null, { status: 499 })
+}
+
 /**
  * `x-should-retry` is what OpenAI's and Anthropic's SDKs obey before their own rules; `retry-after` is at most a minute, since
  * SDKs sleep as long as they are told.

@@ -2,7 +2,7 @@ import type { UpstreamError } from '../../data-plane/codecs/codec.ts'
 import type { Exchange, Verdict } from '../../data-plane/exchange.ts'
 import type { Upstream, UpstreamAnswer, UpstreamFailure } from '../../data-plane/ports.ts'
 import { type Refusal, refuse } from '../../schema/refusals.ts'
-import { denialAnswer, exchangeHeaders, refusalAnswer } from './answers.ts'
+import { denialAnswer, exchangeHeaders, nobodyAnswer, refusalAnswer } from './answers.ts'
 import { readErrorText } from './error-text.ts'
 import { type Expiry, Watch, type Watches } from './watch.ts'
 
@@ -10,6 +10,8 @@ import { type Expiry, Watch, type Watches } from './watch.ts'
 export interface Driver {
   upstream: Upstream
   watches: Watches
+  /** Hears of exceptions, each of which is a bug. */
+  onFault: (error: unknown) => void
   /** Exchanges that go on without their client, until the provider says what they cost. */
   detached: { count: number; most: number }
 }
@@ -20,9 +22,9 @@ interface Step {
   held?: Uint8Array[]
 }
 
-/** Drives one opened exchange to its answer, and closes it once, whatever happens. */
+/** Drives one exchange to its answer, and closes it once, whatever happens. */
 export class Drive {
-  readonly #deadlineMs: number
+  #deadlineMs = 0
   #watch: Watch | undefined
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined
   #drained = false
@@ -31,24 +33,31 @@ export class Drive {
   constructor(
     readonly exchange: Exchange,
     readonly driver: Driver,
-  ) {
-    this.#deadlineMs = performance.now() + exchange.itinerary!.route.timeouts.totalMs
-  }
+  ) {}
 
-  /** Attempts until one relays or none is left, then the answer, plain or streamed. `client` aborts when the client leaves. */
-  async answer(client: AbortSignal): Promise<Response> {
+  /**
+   * Opens the exchange, makes attempts until one relays or none is left, and answers, plain or streamed. `client` aborts when
+   * the client leaves; `opened` is called when the request is read and admitted.
+   */
+  async answer(client: AbortSignal, opened: () => void): Promise<Response> {
+    const { exchange } = this
     const leave = () => this.leave()
     client.addEventListener('abort', leave, { once: true })
     this.#onClosed = () => client.removeEventListener('abort', leave)
-    const first = await this.#begin()
+    if (client.aborted) leave()
+    const verdict = await exchange.open().catch((error) => this.broken(error))
+    if (verdict === 'refuse') return this.#refused()
+    opened()
+    this.#deadlineMs = performance.now() + exchange.itinerary!.route.timeouts.totalMs
+    const first = await this.#begin().catch((error) => this.broken(error))
     if (first === 'refuse') return this.#refused()
-    return this.exchange.admitted!.streamed ? this.#streamed(first) : this.#plain(first)
+    return exchange.admitted!.streamed ? this.#streamed(first) : this.#plain(first)
   }
 
   /** The client is gone: the upstream is cancelled, or drained while there is room for it. */
   leave(): void {
     const { exchange, driver } = this
-    if (exchange.clientLeft || !exchange.served) return
+    if (exchange.clientLeft || exchange.closed) return
     const drains = exchange.leave() === 'drain' && driver.detached.count < driver.detached.most
     if (!drains) {
       this.#watch?.abort()
@@ -60,11 +69,12 @@ export class Drive {
 
   async #begin(): Promise<Step | 'refuse'> {
     for (;;) {
+      if (this.exchange.clientLeft) return 'refuse'
       const begun = await this.#attempt()
       if (begun === 'relay') throw new Error('an attempt ends in bytes, another attempt or a refusal')
       if (begun !== 'retry') return begun
-      if (this.exchange.backoffMs > 0) await Bun.sleep(this.exchange.backoffMs)
-      if (this.exchange.clientLeft) return 'refuse'
+      const { backoffMs } = this.exchange
+      if (backoffMs > 0) await Bun.sleep(backoffMs)
     }
   }
 
@@ -141,10 +151,10 @@ export class Drive {
   }
 
   async #refused(): Promise<Response> {
+    const { exchange } = this
     const unrecorded = await this.#close()
-    if (unrecorded && !this.exchange.denial)
-      return refusalAnswer(this.exchange.arrival.dialect, unrecorded, this.exchange.id)
-    return denialAnswer(this.exchange)
+    if (exchange.denial) return denialAnswer(exchange)
+    return unrecorded ? refusalAnswer(exchange.arrival.dialect, unrecorded, exchange.id) : nobodyAnswer()
   }
 
   /** A plain answer goes out whole, once its record is durable. */
@@ -160,7 +170,7 @@ export class Drive {
     let begun: Step | undefined = first
     const stream = new ReadableStream<Uint8Array>({
       pull: async (controller) => {
-        const step = begun ?? (await this.#bytes())
+        const step: Step | Verdict = begun ?? (await this.#bytes().catch((error) => this.broken(error)))
         begun = undefined
         if (typeof step !== 'string') for (const chunk of step.chunks) controller.enqueue(chunk)
         if (typeof step !== 'string' && !step.held) return
@@ -172,6 +182,13 @@ export class Drive {
     return new Response(stream, {
       headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', ...exchangeHeaders(this.exchange) },
     })
+  }
+
+  /** A bug met on the way: the exchange still closes, and is charged for what was sent. */
+  broken(error: unknown): 'refuse' {
+    this.driver.onFault(error)
+    this.#fail('refuse')
+    return this.exchange.refuse(refuse('invariant_broken'))
   }
 
   /** How a stream ends: with what was held back, or with the refusal that broke it off, and not before it is recorded. */

@@ -40,6 +40,7 @@ export function serveGateway(options: GatewayOptions): Gateway {
     upstream: options.upstream,
     watches: new Watches(),
     detached: { count: 0, most: detachedMax },
+    onFault: metrics.fault,
   }
   let active = 0
 
@@ -51,13 +52,8 @@ export function serveGateway(options: GatewayOptions): Gateway {
       active--
       metrics.closed(exchange)
     }
-    if ((await exchange.open()) === 'refuse') {
-      await exchange.close()
-      return denialAnswer(exchange)
-    }
-    // From here on the exchange's own deadline and idle timeout hold.
-    server.timeout(request, 0)
-    return new Drive(exchange, driver).answer(request.signal)
+    // Once opened, the exchange's own deadline and idle timeout hold.
+    return new Drive(exchange, driver).answer(request.signal, () => server.timeout(request, 0))
   }
 
   const server = Bun.serve({

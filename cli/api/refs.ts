@@ -12,8 +12,7 @@ export function readLabels(typed: string): Record<string, string> | { wrong: str
     .split(',')
     .map((pair) => pair.trim())
     .filter(Boolean)
-    .map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const)
-  const odd = pairs.find(([name]) => name.length === 0)
-  if (odd || pairs.length === 0) return { wrong: `${JSON.stringify(typed)} is not label=value` }
-  return Object.fromEntries(pairs)
+  if (pairs.length === 0 || pairs.some((pair) => pair.indexOf('=') < 1))
+    return { wrong: `${JSON.stringify(typed)} is not label=value` }
+  return Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))
 }

@@ -114,7 +114,7 @@ export const apiKeySecret = pgTable(
     hash: bytea('hash').notNull(),
     prefix: text('prefix').notNull(),
     createdAt: at('created_at').notNull(),
-    /** Of this secret: the key's own expiry, or the end of the overlap once it was rotated away. */
+    /** End of the overlap, once it was rotated away. The key's own expiry is in its spec. */
     expiresAt: at('expires_at'),
     /** Set when a newer secret has taken this one's place. */
     rotatedAt: at('rotated_at'),
@@ -226,6 +226,9 @@ export const snapshot = pgTable(
     contentDigest: text('content_digest').notNull(),
     /** The exact bytes whose digest an envelope signs. */
     manifest: bytea('manifest').notNull(),
+    /** Which secrets, under which content key, the secrets part holds: the same ones keep the same part. */
+    secretsState: text('secrets_state').notNull(),
+    secretsDigest: text('secrets_digest'),
     createdAt: at('created_at').notNull(),
   },
   (table) => [primaryKey({ columns: [table.tenant, table.revision] })],

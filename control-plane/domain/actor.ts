@@ -1,5 +1,13 @@
+import { BlockList, isIP } from 'node:net'
+import { and, eq } from 'drizzle-orm'
+import type { Resource } from '../../schema/config/index.ts'
+import { hashKey } from '../../schema/key-table.ts'
 import type { Permission } from '../../schema/permissions.ts'
+import type { Tx } from '../db/database.ts'
+import { apiKeySecret } from '../db/tables.ts'
 import type { Context } from './context.ts'
+import { keyPermissions, rolePermissions } from './privileges.ts'
+import { resourcesByIds } from './resources.ts'
 
 export type ActorKind = 'PERSON' | 'SERVICE' | 'API_KEY' | 'DATA_PLANE' | 'SYSTEM'
 
@@ -16,11 +24,77 @@ export interface Actor {
   onBehalfOf?: Actor
 }
 
+const tokenPattern = /^sla_[A-Za-z0-9_-]{40}$/
+/** "Last used" is told to the minute, so that reading is not also a write each time. */
+const usedResolutionMs = 60_000
+
 /**
  * The actor behind an admin token (`sla_…`), found by its SHA-256. Undefined where it is unknown, revoked or expired, where
  * its principal was archived, or where the key is bound to addresses and `address` is not one of them.
  */
 export async function authenticate(ctx: Context, token: string, address?: string): Promise<Actor | undefined> {
-  void ctx, token, address
-  throw new Error('not built yet')
+  if (!tokenPattern.test(token)) return undefined
+  const nowMs = ctx.clock.now()
+  return ctx.db.withInstallation(async (tx) => {
+    const [secret] = await tx.select().from(apiKeySecret).where(eq(apiKeySecret.hash, hashKey(token)))
+    if (!secret || secret.revokedAt || (secret.expiresAt && secret.expiresAt.getTime() <= nowMs)) return undefined
+    const [key, tenant] = await resourcesByIds(tx, secret.tenant, [secret.apiKey, secret.tenant])
+    if (key?.kind !== 'apiKey' || tenant?.kind !== 'tenant' || !isUsable(key, nowMs, address)) return undefined
+    const [principal] = await resourcesByIds(tx, secret.tenant, [key.spec.principal])
+    if (principal?.kind !== 'principal' || principal.archivedAt) return undefined
+    await noteUse(tx, secret, nowMs)
+    return actorOf(tenant, key, principal)
+  })
+}
+
+function isUsable(key: Resource<'apiKey'>, nowMs: number, address: string | undefined): boolean {
+  if (key.archivedAt || key.spec.kind !== 'ADMIN') return false
+  if (key.spec.expiresAt && Date.parse(key.spec.expiresAt) <= nowMs) return false
+  return key.spec.allowedAddresses.length === 0 || isWithin(key.spec.allowedAddresses, address)
+}
+
+/** True where an address is in one of the CIDR ranges; an unknown address is in none. */
+function isWithin(ranges: string[], address: string | undefined): boolean {
+  const plain = address?.startsWith('::ffff:') ? address.slice(7) : address
+  const family = isIP(plain ?? '')
+  if (!plain || family === 0) return false
+  const list = new BlockList()
+  for (const range of ranges) {
+    const [base, bits] = range.split('/')
+    const type = isIP(base!) === 6 ? 'ipv6' : 'ipv4'
+    if (bits === undefined) list.addAddress(base!, type)
+    else list.addSubnet(base!, Number(bits), type)
+  }
+  return list.check(plain, family === 6 ? 'ipv6' : 'ipv4')
+}
+
+async function noteUse(tx: Tx, secret: typeof apiKeySecret.$inferSelect, nowMs: number) {
+  if (secret.lastUsedAt && nowMs - secret.lastUsedAt.getTime() < usedResolutionMs) return
+  await tx
+    .update(apiKeySecret)
+    .set({ lastUsedAt: new Date(nowMs) })
+    .where(and(eq(apiKeySecret.tenant, secret.tenant), eq(apiKeySecret.hash, secret.hash)))
+}
+
+function actorOf(tenant: Resource<'tenant'>, key: Resource<'apiKey'>, principal: Resource<'principal'>): Actor {
+  const shared = { tenant: tenant.id, principal: principal.id }
+  return {
+    ...shared,
+    kind: 'API_KEY',
+    id: key.id,
+    name: key.name,
+    permissions: keyPermissions(tenant, key),
+    onBehalfOf: {
+      ...shared,
+      kind: principal.spec.kind,
+      id: principal.id,
+      name: principal.name,
+      permissions: rolePermissions(tenant, principal.id),
+    },
+  }
+}
+
+/** The control plane itself, where no one asked: first start, timers. */
+export function systemActor(tenant: string): Actor {
+  return { kind: 'SYSTEM', id: 'system', name: 'Sluice', tenant, principal: null, permissions: new Set() }
 }

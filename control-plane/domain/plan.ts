@@ -1,4 +1,9 @@
+import { createHash } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import type { Resource } from '../../schema/config/index.ts'
+import { handleOf } from '../../schema/handles.ts'
 import type { FieldChange } from './audit.ts'
+import { diffResources, type ShowId } from './diff.ts'
 
 export type ChangeAction = 'CREATE' | 'UPDATE' | 'ARCHIVE' | 'UNCHANGED'
 
@@ -28,4 +33,32 @@ export interface Plan {
   changes: Change[]
   warnings: PlanWarning[]
   impact: PlanImpact
+}
+
+/** One resource on its way: as it is, and as it will be. Archived where `after.archivedAt` is set. */
+export interface Draft {
+  before: Resource | undefined
+  after: Resource
+  /** Where in the input it was asked for. */
+  path: string[]
+}
+
+export function actionOf({ before, after }: Draft): ChangeAction {
+  if (!before) return 'CREATE'
+  if (after.archivedAt) return 'ARCHIVE'
+  const shape = ({ name, labels, spec }: Resource) => canonicalize({ name, labels, spec })
+  return shape(before) === shape(after) ? 'UNCHANGED' : 'UPDATE'
+}
+
+/** A change as people read it: handles instead of ids. A rename is told under the old name. */
+export function changeOf(draft: Draft, show: ShowId): Change {
+  const action = actionOf(draft)
+  const { kind, name } = draft.before ?? draft.after
+  const told = action === 'CREATE' || action === 'UPDATE'
+  return { action, ref: handleOf(kind, name), fields: told ? diffResources(draft.before, draft.after, show) : [] }
+}
+
+export function digestOf(changes: Change[]): string {
+  const told = changes.filter((change) => change.action !== 'UNCHANGED')
+  return createHash('sha256').update(canonicalize(told)!).digest('hex')
 }

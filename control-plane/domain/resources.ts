@@ -1,11 +1,30 @@
+import { and, asc, eq, gt, gte, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import type { Resource } from '../../schema/config/index.ts'
-import type { Kind } from '../../schema/handles.ts'
+import { type Kind, kindList, parseRef } from '../../schema/handles.ts'
 import type { Tx } from '../db/database.ts'
+import { resource, resourceReference } from '../db/tables.ts'
+
+export type ResourceRow = typeof resource.$inferSelect
+
+/** A row as the domain sees it. Rows are written by `apply` alone, from what zod gave, so the spec is the kind's. */
+export function resourceOf(row: ResourceRow): Resource {
+  const { tenant: _, ...rest } = row
+  return rest as unknown as Resource
+}
 
 /** The live resource that an id or a handle names. An archived one is found by its id alone. */
 export async function findResource(tx: Tx, tenant: string, ref: string): Promise<Resource | undefined> {
-  void tx, tenant, ref
-  throw new Error('not built yet')
+  const parsed = parseRef(ref)
+  if (!parsed) return undefined
+  const named =
+    parsed.by === 'id'
+      ? eq(resource.id, parsed.id)
+      : and(eq(resource.kind, parsed.kind), eq(resource.name, parsed.name), isNull(resource.archivedAt))
+  const [row] = await tx
+    .select()
+    .from(resource)
+    .where(and(eq(resource.tenant, tenant), named))
+  return row && resourceOf(row)
 }
 
 /** In the order of `ids`; archived ones too, since records name them for ever. */
@@ -14,8 +33,24 @@ export async function resourcesByIds(
   tenant: string,
   ids: readonly string[],
 ): Promise<(Resource | undefined)[]> {
-  void tx, tenant, ids
-  throw new Error('not built yet')
+  const found = new Map<string, Resource>()
+  for (const some of chunks([...new Set(ids)])) {
+    const rows = await tx
+      .select()
+      .from(resource)
+      .where(and(eq(resource.tenant, tenant), inArray(resource.id, some)))
+    for (const row of rows) found.set(row.id, resourceOf(row))
+  }
+  return ids.map((id) => found.get(id))
+}
+
+const chunkSize = 5_000
+
+/** Lists for `in (…)`, each short enough for one statement. */
+export function chunks<T>(items: readonly T[], size = chunkSize): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  )
 }
 
 export interface ResourceQuery {
@@ -34,14 +69,64 @@ export interface ResourceQuery {
   after?: string | null
 }
 
-/** A page, in the order of ids (which is the order of creation). */
+/** A page, in the order of ids: kind by kind, and within one kind the order of creation. */
 export async function listResources(
   tx: Tx,
   tenant: string,
   query: ResourceQuery,
 ): Promise<{ rows: Resource[]; hasNext: boolean }> {
-  void tx, tenant, query
-  throw new Error('not built yet')
+  const { kinds, labels, search, archived, where, updatedAt, first, after } = query
+  const conditions: (SQL | undefined)[] = [
+    eq(resource.tenant, tenant),
+    kinds ? inArray(resource.kind, [...kinds]) : undefined,
+    archived ? undefined : isNull(resource.archivedAt),
+    labels ? hasLabels(labels) : undefined,
+    search ? sql`position(lower(${search}) in lower(${resource.name})) > 0` : undefined,
+    updatedAt?.from ? gte(resource.updatedAt, updatedAt.from) : undefined,
+    updatedAt?.to ? lt(resource.updatedAt, updatedAt.to) : undefined,
+    after ? gt(resource.id, after) : undefined,
+    ...Object.entries(where ?? {}).map(([field, values]) => (values ? hasValue(field, values) : undefined)),
+  ]
+  const rows = await tx
+    .select()
+    .from(resource)
+    .where(and(...conditions))
+    .orderBy(asc(resource.id))
+    .limit(first + 1)
+  return { rows: rows.slice(0, first).map(resourceOf), hasNext: rows.length > first }
+}
+
+export const hasLabels = (labels: Record<string, string>) =>
+  sql`${resource.labels} @> ${JSON.stringify(labels)}::jsonb`
+
+const hasValue = (field: string, values: readonly string[]) =>
+  values.length === 0 ? sql`false` : inArray(sql`${resource.spec} ->> ${field}`, [...values])
+
+/** Every live resource of some kinds: what compiling and pruning look at. */
+export async function liveResources<K extends Kind>(tx: Tx, tenant: string, kinds: readonly K[]): Promise<Resource<K>[]> {
+  const rows = await tx
+    .select()
+    .from(resource)
+    .where(and(eq(resource.tenant, tenant), inArray(resource.kind, [...kinds]), isNull(resource.archivedAt)))
+    .orderBy(asc(resource.id))
+  return rows.map(resourceOf) as Resource<K>[]
+}
+
+/** Live resources that name any of these. */
+export async function referrers(
+  tx: Tx,
+  tenant: string,
+  ids: readonly string[],
+): Promise<{ from: string; to: string; path: string }[]> {
+  const found: { from: string; to: string; path: string }[] = []
+  for (const some of chunks(ids)) {
+    const rows = await tx
+      .select()
+      .from(resourceReference)
+      .where(and(eq(resourceReference.tenant, tenant), inArray(resourceReference.toId, some)))
+    found.push(...rows.map(({ fromId, toId, path }) => ({ from: fromId, to: toId, path })))
+  }
+  return found
 }
 
 export interface Membership {
@@ -54,6 +139,25 @@ export interface Membership {
 
 /** Every role that a principal holds, on any scope. */
 export async function membershipsOf(tx: Tx, tenant: string, principal: string): Promise<Membership[]> {
-  void tx, tenant, principal
-  throw new Error('not built yet')
+  const naming = await referrers(tx, tenant, [principal])
+  const scopes = new Set(naming.filter(({ path }) => path.startsWith('members.')).map(({ from }) => from))
+  const found = await resourcesByIds(tx, tenant, [...scopes])
+  return found.flatMap((scope) =>
+    scope && hasMembers(scope)
+      ? scope.spec.members
+          .filter((member) => member.principal === principal)
+          .map(({ role }) => ({ principal, scope, role, since: scope.updatedAt }))
+      : [],
+  )
 }
+
+export const scopeKinds = ['tenant', 'team', 'project'] as const satisfies readonly Kind[]
+type ScopeKind = (typeof scopeKinds)[number]
+
+export function hasMembers(candidate: Resource): candidate is Resource<ScopeKind> {
+  return (scopeKinds as readonly string[]).includes(candidate.kind)
+}
+
+/** Kinds whose resources exist only once something was issued: `apply` changes them, and never makes or prunes them. */
+export const issuedKinds: ReadonlySet<Kind> = new Set(['apiKey', 'dataPlane'])
+export const everyKind: readonly Kind[] = kindList

@@ -52,6 +52,12 @@ export class KeyOverlay {
     for (const [hash, entry] of this.#byHash) if (entry.number <= deltaNumber) this.#byHash.delete(hash)
   }
 
+  /** Takes up what an earlier run kept: those in force, and up to where they were without a gap. */
+  restore(deltas: readonly KeyDelta[], number: number): void {
+    for (const delta of deltas) this.apply(delta)
+    if (number > this.#number) this.#countOn(number)
+  }
+
   #countOn(from: number): void {
     this.#number = from
     while (this.#ahead.delete(this.#number + 1)) this.#number += 1

@@ -5,7 +5,7 @@ export interface SnapshotSource {
   current(): RunningSet
 }
 
-/** The snapshots of all tenants this plane serves, at one moment. Immutable; a change makes another set. */
+/** The snapshots of all tenants this plane serves, at one moment. A newer snapshot makes another set; key deltas hold in the present one at once. */
 export interface RunningSet {
   /** By tenant id. */
   readonly tenants: ReadonlyMap<string, RunningTenant>
@@ -40,7 +40,7 @@ export interface RunningTenant {
 /** A secret in memory. It shows itself only to who asks by name: logs, JSON and inspection get `[secret]`. */
 export interface Secret {
   expose(): string
-  /** First 12 hex digits of its SHA-256, for telling a rotated one apart. Undefined is never returned. */
+  /** First 12 hex digits of its SHA-256, for telling a rotated one apart. */
   readonly fingerprint: string
 }
 

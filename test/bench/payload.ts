@@ -7,7 +7,7 @@ const prose =
 /** Plain prose of so many bytes. */
 const text = (bytes: number) => prose.repeat(Math.ceil(bytes / prose.length)).slice(0, bytes)
 
-export const upstreamModel = 'bench-model'
+export const upstreamModel = 'bench'
 /** The name that a gateway with aliases is asked for. */
 export const alias = 'house'
 
@@ -35,7 +35,12 @@ export const plainAnswer = JSON.stringify({
   created: 1_790_000_000,
   model: upstreamModel,
   choices: [
-    { index: 0, message: { role: 'assistant', content: text(600), refusal: null }, logprobs: null, finish_reason: 'stop' },
+    {
+      index: 0,
+      message: { role: 'assistant', content: text(520), refusal: null },
+      logprobs: null,
+      finish_reason: 'stop',
+    },
   ],
   usage,
   service_tier: 'default',
@@ -51,7 +56,7 @@ const eventsPerWrite = 4
 export function streamedAnswer(showsUsage: boolean): string[] {
   const event = (choices: object[], more: object = showsUsage ? { usage: null } : {}) =>
     `data: ${JSON.stringify({
-      id: 'chatcmpl-9vQ2mQk2Zf0aB7cD8',
+      id: 'chatcmpl-9',
       object: 'chat.completion.chunk',
       created: 1_790_000_000,
       model: upstreamModel,

@@ -1,0 +1,128 @@
+import {
+  type ChainHead,
+  type ControlMessage,
+  type PlaneMessage,
+  recordBatchBytesMax,
+  recordsPerBatchMax,
+  unacknowledgedBytesMax,
+} from '../../schema/link.ts'
+import type { RecordSource } from './link-records.ts'
+
+/** Refusals of one chain in a row, without progress, after which it waits for the next link. */
+const refusalsMax = 3
+/** Less than the control plane's own bound, since framing adds to what is counted here. */
+const inFlightBytesMax = unacknowledgedBytesMax / 2
+
+type Records = Extract<PlaneMessage, { type: 'records' }>
+type Refused = Extract<ControlMessage, { type: 'recordsRefused' }>
+
+interface ChainState {
+  next: number
+  /** Bytes of the one batch that is under way; 0 = none. */
+  inFlightBytes: number
+  refusals: number
+  stopped: boolean
+}
+
+/**
+ * Delivers durable records over one link: each chain in order, one batch of a chain at a time, chains side by side, never more
+ * than a bounded number of bytes without an answer. Ends with its link; the next one goes on from the control plane's heads.
+ */
+export class RecordDelivery {
+  readonly #source: RecordSource
+  readonly #send: (message: Records) => void
+  readonly #failed: (error: unknown) => void
+  readonly #chains = new Map<string, ChainState>()
+  readonly #stopListening: () => void
+  #inFlightBytes = 0
+  #pumping = false
+  #again = false
+  #closed = false
+
+  /** `failed` hears of a source that throws: its link is to be closed. */
+  constructor(
+    source: RecordSource,
+    heads: readonly ChainHead[],
+    send: (message: Records) => void,
+    failed: (error: unknown) => void,
+  ) {
+    this.#source = source
+    this.#send = send
+    this.#failed = failed
+    for (const head of heads) {
+      this.#chain(head.tenant, head.epoch).next = head.sequence + 1
+      source.acked(head)
+    }
+    this.#stopListening = source.onDurable(() => this.#wake())
+    this.#wake()
+  }
+
+  acked(head: ChainHead): void {
+    const chain = this.#chain(head.tenant, head.epoch)
+    if (head.sequence + 1 > chain.next) chain.next = head.sequence + 1
+    chain.refusals = 0
+    this.#landed(chain)
+    this.#source.acked(head)
+    this.#wake()
+  }
+
+  refused({ tenant, epoch, head, reason }: Refused): void {
+    const chain = this.#chain(tenant, epoch)
+    this.#landed(chain)
+    chain.refusals += 1
+    chain.stopped = head === null || chain.refusals >= refusalsMax
+    if (head) chain.next = head.sequence + 1
+    this.#source.refused({ tenant, epoch, head, reason })
+    this.#wake()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#stopListening()
+  }
+
+  #wake(): void {
+    this.#again = true
+    if (!this.#pumping) this.#pump().catch(this.#failed)
+  }
+
+  async #pump(): Promise<void> {
+    this.#pumping = true
+    try {
+      while (this.#again && !this.#closed) {
+        this.#again = false
+        for (const { tenant, epoch } of this.#source.pending()) {
+          // An answer makes room and wakes this again.
+          if (this.#closed || this.#inFlightBytes >= inFlightBytesMax) return
+          await this.#deliver(tenant, epoch)
+        }
+      }
+    } finally {
+      this.#pumping = false
+    }
+  }
+
+  async #deliver(tenant: string, epoch: number): Promise<void> {
+    const chain = this.#chain(tenant, epoch)
+    if (chain.stopped || chain.inFlightBytes > 0) return
+    const from = chain.next
+    const max = { records: recordsPerBatchMax, bytes: recordBatchBytesMax }
+    const records = await this.#source.next(tenant, epoch, from, max)
+    if (records.length === 0 || this.#closed) return
+    chain.inFlightBytes = records.reduce((sum, record) => sum + Buffer.byteLength(record), 0)
+    this.#inFlightBytes += chain.inFlightBytes
+    this.#send({ type: 'records', tenant, epoch, from, records: [...records] })
+  }
+
+  #landed(chain: ChainState): void {
+    this.#inFlightBytes -= chain.inFlightBytes
+    chain.inFlightBytes = 0
+  }
+
+  #chain(tenant: string, epoch: number): ChainState {
+    const name = `${epoch} ${tenant}`
+    let chain = this.#chains.get(name)
+    if (!chain) this.#chains.set(name, (chain = { next: 0, inFlightBytes: 0, refusals: 0, stopped: false }))
+    return chain
+  }
+}

@@ -1,0 +1,146 @@
+import { hostname } from 'node:os'
+import type { Clock } from '../../data-plane/ports.ts'
+import { openInstance } from '../ports/instance-identity.ts'
+import { JournalRecorder } from '../ports/journal/recorder.ts'
+import { unlimitedLedger } from '../ports/ledger-unlimited.ts'
+import { openPlaneLink } from '../ports/link-client.ts'
+import { credentialSecrets } from '../ports/secrets-credentials.ts'
+import { type Log, SnapshotStore } from '../ports/snapshot-store.ts'
+import { fetchUpstream } from '../ports/upstream-fetch.ts'
+import { createMetrics } from './metrics.ts'
+import { serveOps } from './ops.ts'
+import { serveGateway } from './server.ts'
+
+export interface StandaloneOptions {
+  dataDir: string
+  controlUrl: string
+  /** Needed once, to enrol. */
+  planeToken: string | null
+  host: string
+  port: number
+  opsPort: number
+  bodyBytesMax: number
+  version: string
+  clock: Clock
+  log: Log
+  signal?: AbortSignal
+}
+
+export interface Standalone {
+  url: string
+  opsUrl: string
+  instance: string
+  /** Stops taking requests, finishes those under way, delivers what is recorded. */
+  stop(): Promise<void>
+}
+
+const exchangesMax = 8_192
+const drainMs = 30_000
+const flushMs = 10_000
+
+/** Wires one standalone gateway; refusals to start are sentences. */
+export async function startStandalone(options: StandaloneOptions): Promise<Standalone | { refused: string }> {
+  const { dataDir, controlUrl, clock, log, version, host } = options
+  const identity = await openInstance({
+    dataDir,
+    controlUrl,
+    token: options.planeToken,
+    host: hostName(),
+    version,
+    signal: options.signal,
+  })
+  if ('refused' in identity) return identity
+
+  const { instance, dataPlane, bootId } = identity
+  const recorder = await JournalRecorder.open({ dataDir, identity: { instance, dataPlane, bootId, version } }).catch(
+    refusedStart,
+  )
+  if (!(recorder instanceof JournalRecorder)) {
+    await identity.close()
+    return recorder
+  }
+  const snapshots = await SnapshotStore.open({ dataDir, identity, clock, version, log })
+  const secrets = credentialSecrets({ sealedSecretOf: (credential) => snapshots.sealedSecretOf(credential), clock })
+  const link = openPlaneLink({
+    controlUrl,
+    identity,
+    snapshots,
+    records: recorder,
+    clock,
+    version,
+    host: hostName(),
+    log,
+    onEpoch: (epoch) => recorder.openEpoch(epoch),
+  })
+
+  const snapshotAgeMs = () =>
+    Math.max(0, ...[...snapshots.current().tenants.values()].map((tenant) => tenant.ageMs(clock.now())))
+  const metrics = createMetrics({ backlog: () => recorder.backlog, snapshotAgeMs }, (sentence) =>
+    log('error', sentence),
+  )
+  const ports = { clock, snapshots, ledger: unlimitedLedger, recorder }
+  const gateway = listen(options.port, host, 'SLUICE_GATEWAY_PORT', () =>
+    serveGateway({
+      host,
+      port: options.port,
+      ports,
+      upstream: fetchUpstream(secrets),
+      metrics,
+      bodyBytesMax: options.bodyBytesMax,
+      exchangesMax,
+    }),
+  )
+  const notReady = () =>
+    recorder.trouble ?? (snapshots.current().tenants.size === 0 ? 'No configuration has arrived yet.' : undefined)
+  const ops =
+    'refused' in gateway
+      ? gateway
+      : listen(options.opsPort, host, 'SLUICE_OPS_PORT', () =>
+          serveOps({ host, port: options.opsPort, registry: metrics.registry, notReady }),
+        )
+
+  const close = async () => {
+    await link.flush(flushMs)
+    await link.close()
+    await recorder.close()
+    await identity.close()
+  }
+  if ('refused' in gateway || 'refused' in ops) {
+    if (!('refused' in gateway)) await gateway.drain(0)
+    await close()
+    return 'refused' in gateway ? gateway : (ops as { refused: string })
+  }
+  return {
+    url: gateway.url,
+    opsUrl: ops.url,
+    instance: identity.instance,
+    async stop() {
+      await gateway.drain(drainMs)
+      await close()
+      await ops.stop()
+    },
+  }
+}
+
+function hostName(): string {
+  return hostname().slice(0, 255)
+}
+
+const refusedStart = (error: unknown) => ({ refused: (error as Error).message })
+
+function listen<S>(port: number, host: string, variable: string, start: () => S): S | { refused: string } {
+  try {
+    return start()
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (code === 'EADDRINUSE')
+      return {
+        refused: `Port ${port} on ${host} is taken by another program; stop that one, or choose another port with ${variable}.`,
+      }
+    if (code === 'EACCES')
+      return {
+        refused: `Port ${port} on ${host} may not be used by this user; choose one above 1023 with ${variable}.`,
+      }
+    throw error
+  }
+}

@@ -1,0 +1,45 @@
+import { join } from 'node:path'
+import packageJson from '../../package.json' with { type: 'json' }
+import { settingsOf } from '../api/client.ts'
+import { command } from '../command.ts'
+import { clockOf, logOf } from '../processes/surroundings.ts'
+import { until, untilStdinCloses } from '../processes/until.ts'
+import { failed, isFailed } from '../trouble.ts'
+
+export default command({
+  name: 'gateway',
+  description:
+    'Run a standalone gateway. The first time it enrols with SLUICE_PLANE_TOKEN; after that it needs no token.',
+  example: 'SLUICE_CONTROL_URL=http://127.0.0.1:4000 SLUICE_PLANE_TOKEN_FILE=token sluice gateway',
+  options: {
+    'with-parent': {
+      type: 'boolean',
+      description: 'stop when standard input closes, as it does when a supervisor dies',
+    },
+  },
+  format: null,
+  async run({ options }, io) {
+    const settings = settingsOf(io)
+    if (isFailed(settings)) return settings
+    const { startStandalone } = await import('../../adapters/standalone/main.ts')
+    const { host, dataDir, port, planeToken, gatewayPort, opsPort, bodyLimit } = settings
+    const gateway = await startStandalone({
+      dataDir: join(dataDir, 'gateway'),
+      controlUrl: settings.controlUrl ?? `http://127.0.0.1:${port}`,
+      planeToken,
+      host,
+      port: gatewayPort,
+      opsPort,
+      bodyBytesMax: bodyLimit,
+      version: packageJson.version,
+      clock: { ...clockOf(settings), monotonic: () => performance.now() },
+      log: logOf(settings, io),
+      signal: io.signal,
+    })
+    if ('refused' in gateway) return failed('CANNOT_START', gateway.refused)
+    io.out(`${JSON.stringify({ gateway: gateway.url, ops: gateway.opsUrl, instance: gateway.instance })}\n`)
+    await Promise.race([until(io.signal), ...(options['with-parent'] ? [untilStdinCloses()] : [])])
+    await gateway.stop()
+    return 0
+  },
+})

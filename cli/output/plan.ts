@@ -1,0 +1,49 @@
+import type { Plan } from '../files/plan.ts'
+import type { Io } from '../io.ts'
+import { type Colour, paint } from './paint.ts'
+import { plain } from './table.ts'
+
+const marks = { CREATE: ['+', 'green'], UPDATE: ['~', 'yellow'], ARCHIVE: ['-', 'red'], UNCHANGED: [' ', 'dim'] } as const
+
+/** A plan for people: what would change, field by field, then what it touches and what to beware of. */
+export function formatPlan(io: Pick<Io, 'env' | 'isStdoutTty'>, plan: Plan): string {
+  const colour = paint(io.isStdoutTty, io.env)
+  const changed = plan.changes.filter(({ action }) => action !== 'UNCHANGED')
+  const lines = changed.flatMap(({ action, ref, fields }) => {
+    const [mark, hue] = marks[action]
+    const width = Math.max(0, ...fields.map(({ path }) => path.join('.').length))
+    return [
+      colour[hue as Colour](`${mark} ${plain(ref)}`),
+      ...fields.map(({ path, before, after }) => {
+        const name = plain(path.join('.')).padEnd(width)
+        if (before === null) return `    ${name}  ${plain(after ?? '')}`
+        return `    ${name}  ${colour.dim(plain(before))} → ${after === null ? colour.dim('(none)') : plain(after)}`
+      }),
+    ]
+  })
+  const warnings = plan.warnings.map(({ message }) => `${colour.yellow('warning')} ${plain(message)}`)
+  return `${[...lines, ...warnings, colour.bold(summaryOf(plan))].join('\n')}\n`
+}
+
+/** One line: how much of what, and whom it touches. */
+export function summaryOf({ changes, impact }: Plan): string {
+  const count = (action: string) => changes.filter((change) => change.action === action).length
+  const parts = [
+    some(count('CREATE'), 'to create'),
+    some(count('UPDATE'), 'to change'),
+    some(count('ARCHIVE'), 'to archive'),
+    some(count('UNCHANGED'), 'unchanged'),
+  ].filter((part) => part !== undefined)
+  if (changes.every(({ action }) => action === 'UNCHANGED')) return `No change (${count('UNCHANGED')} as declared).`
+  const touched = [
+    counted(impact.projects, 'project'),
+    counted(impact.apiKeys, 'key'),
+    counted(impact.dataPlanes, 'data plane'),
+    counted(impact.requestsLastDay, 'request', ' in the last day'),
+  ].filter((part) => part !== undefined)
+  return `${parts.join(', ')}.${touched.length > 0 ? ` Touches ${touched.join(', ')}.` : ''}`
+}
+
+const some = (count: number, what: string) => (count > 0 ? `${count} ${what}` : undefined)
+const counted = (count: number, what: string, more = '') =>
+  count > 0 ? `${count} ${what}${count === 1 ? '' : 's'}${more}` : undefined

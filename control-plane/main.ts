@@ -1,0 +1,94 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock } from '../schema/clock.ts'
+import { type Database, openDatabase } from './db/database.ts'
+import type { Context } from './domain/context.ts'
+import { createTenant, initialise, listTenants } from './domain/installation.ts'
+import { startSequencer } from './domain/sequencer.ts'
+import { openStreams } from './domain/streams.ts'
+import { masterKeyOf, openVault } from './domain/vault.ts'
+import { CannotListen, serveControlPlane } from './hosts/yoga.ts'
+import { planeRoutes } from './link/routes.ts'
+import { makeTrustRoot } from './link/trust.ts'
+
+export interface ControlPlaneOptions {
+  dataDir: string
+  /** postgres://…; null = the embedded database in the data directory. */
+  databaseUrl: string | null
+  masterKey: string | null
+  host: string
+  port: number
+  tls?: { cert: string; key: string }
+  clock: Clock
+  log: (level: 'info' | 'warn' | 'error', sentence: string) => void
+}
+
+export interface ControlPlane {
+  url: string
+  /** True where this start made the installation. */
+  isNew: boolean
+  stop(): Promise<void>
+}
+
+/** Wires the control plane; what keeps it from starting is a sentence. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane | { refused: string }> {
+  const { dataDir, clock, log } = options
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const master = masterKeyOf({ given: options.masterKey ?? undefined, dataDir })
+  if ('refused' in master) return master
+  const db = await openDatabase({ url: options.databaseUrl ?? undefined, dataDir }).catch(refusedStart)
+  if ('refused' in db) return db
+
+  const partial = { db, clock, vault: openVault(master.masterKey) }
+  const installation = await initialise(partial, { makeTrustRoot })
+  if ('refused' in installation) return closed(db, installation)
+  const streams = openStreams(partial)
+  const ctx: Context = { ...partial, streams }
+  const isNew = await firstTenant(ctx, dataDir)
+  const sequencer = await startSequencer(ctx)
+  const planes = planeRoutes({ ctx, installation, log })
+  const { host, port, tls } = options
+  const report = (error: unknown, requestId: string) =>
+    log('error', `request ${requestId} met a fault: ${error instanceof Error ? error.stack : String(error)}`)
+  const server = await serveControlPlane(ctx, { host, port, tls, mounts: [planes], report }).catch(cannotListen)
+
+  const stop = async () => {
+    await planes.close()
+    if ('stop' in server) await server.stop()
+    await sequencer.stop()
+    await streams.close()
+    await db.close()
+  }
+  if ('refused' in server) {
+    await stop()
+    return server
+  }
+  writeFileSync(join(dataDir, 'control-url'), `${server.url}\n`)
+  return { url: server.url, isNew, stop }
+}
+
+/** An installation without a tenant gets one, and its first admin token goes to a file that only its owner may read. */
+async function firstTenant(ctx: Context, dataDir: string): Promise<boolean> {
+  if ((await listTenants(ctx)).length > 0) return false
+  const created = await createTenant(ctx, { idempotencyKey: 'first-tenant', name: 'default', reason: 'first start' })
+  if (created.errors.length > 0 || !created.adminToken)
+    throw new Error(`the first tenant could not be made: ${JSON.stringify(created.errors)}`)
+  writeFileSync(join(dataDir, 'admin-token'), `${created.adminToken}\n`, { mode: 0o600 })
+  return true
+}
+
+async function closed(db: Database, refusal: { refused: string }): Promise<{ refused: string }> {
+  await db.close()
+  return refusal
+}
+
+/** What is expected at a start carries its sentence as the message of a StartRefused; everything else is a bug. */
+function refusedStart(error: unknown): { refused: string } {
+  if (error instanceof Error && error.name === 'StartRefused') return { refused: error.message }
+  throw error
+}
+
+function cannotListen(error: unknown): { refused: string } {
+  if (error instanceof CannotListen) return { refused: error.message }
+  throw error
+}
