@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { handleOf } from '../../schema/handles.ts'
 import type { Client } from '../api/client.ts'
 import { errorFields, idempotencyKey, type UserError, write } from '../api/write.ts'
 import { environmentProviders } from '../catalogue/environment.ts'
@@ -28,10 +29,10 @@ const issueDocument = `mutation ($input: ApiKeyIssueInput!) { write: apiKeyIssue
 const enrollDocument = `mutation ($input: DataPlaneEnrollInput!) { write: dataPlaneEnroll(input: $input) { ${errorFields} enrollmentToken } }`
 
 /** The organisation of a first start; an administrator renames or replaces it like anything else. */
-const organisation = [
-  { team: { name: 'default' } },
-  { principal: { name: 'local-application', kind: 'SERVICE' } },
-  { project: { name: 'default', team: 'team/default', purpose: 'First steps' } },
+const organisation: Resource[] = [
+  { kind: 'team', input: { name: 'default' } },
+  { kind: 'principal', input: { name: 'local-application', kind: 'SERVICE' } },
+  { kind: 'project', input: { name: 'default', team: 'team/default', purpose: 'First steps' } },
 ]
 
 /**
@@ -39,36 +40,68 @@ const organisation = [
  * issued where none was kept, providers are declared from the environment as it is now.
  */
 export async function prepare(client: Client, dataDir: string, env: Environment): Promise<Seeds | Failed> {
-  const { resources, model, notes } = environmentProviders(env)
+  const { wishes, notes } = environmentProviders(env, Date.now())
+  const listed = await Promise.all(wishes.map(withModels))
+  const resources = listed.flatMap(({ wish }) => providerResources(wish).resources)
   const applied = await applyMissing(client, [...organisation, ...resources])
   if (isFailed(applied)) return applied
   const applicationKey = await keptKey(client, join(dataDir, 'application-key'))
   if (typeof applicationKey !== 'string') return applicationKey
   const planeToken = await enrolment(client, dataDir)
   if (isFailed(planeToken)) return planeToken
-  return { applicationKey, model, notes, planeToken }
+  return {
+    applicationKey,
+    model: firstModel(resources),
+    notes: [...notes, ...listed.flatMap(({ note }) => (note ? [note] : []))],
+    planeToken,
+  }
+}
+
+/** A self-hosted server is asked what it serves; the others are in the catalogue. */
+async function withModels(wish: ProviderWish): Promise<{ wish: ProviderWish; note?: string }> {
+  if (wish.vendor !== 'self-hosted' || !wish.baseUrl) return { wish }
+  const answer = await listModels(wish.baseUrl)
+  if ('models' in answer) return { wish: { ...wish, models: answer.models } }
+  return { wish, note: `${answer.unlisted}; its models are reached as self-hosted/NAME.` }
+}
+
+/** The model of the printed request: a small and cheap one where there is a choice. */
+function firstModel(resources: Resource[]): string {
+  const names = resources.filter(({ kind }) => kind === 'alias').map(({ input }) => input.name)
+  const exact = names.filter((name) => !name.endsWith('*'))
+  return ['gpt-5-mini', 'gpt-4o-mini'].find((name) => exact.includes(name)) ?? exact[0] ?? names[0] ?? 'echo'
 }
 
 /** Only what does not exist yet: a start never changes what an administrator has declared since. */
-async function applyMissing(client: Client, resources: Declared[]): Promise<Failed | undefined> {
-  const refs = resources.map(refOf)
-  const document = `query { configRevision: tenant { configRevision } ${refs.map((ref, at) => `r${at}: resource(ref: ${JSON.stringify(ref)}) { id }`).join(' ')} }`
-  const answer = await client.ask<Record<string, { id: string } | null>>(document)
-  if (isFailed(answer)) return answer
-  const missing = resources.filter((_, at) => answer[`r${at}`] === null)
+async function applyMissing(client: Client, resources: Resource[]): Promise<Failed | undefined> {
+  const fields = resources.map(
+    ({ kind, input }, at) => `r${at}: resource(ref: ${JSON.stringify(handleOf(kind, input.name))}) { id }`,
+  )
+  const present: Record<string, unknown> = {}
+  for (const some of chunks(fields, refsPerQuery)) {
+    const answer = await client.ask<Record<string, unknown>>(`query { ${some.join(' ')} }`)
+    if (isFailed(answer)) return answer
+    Object.assign(present, answer)
+  }
+  const missing = resources.filter((_, at) => present[`r${at}`] === null)
   if (missing.length === 0) return undefined
-  const { configRevision } = answer.configRevision as unknown as { configRevision: number }
-  const input = { resources: missing, ifRevision: configRevision, dryRun: false, reason: 'first start' }
+  const revision = await client.ask<{ tenant: { configRevision: number } }>('query { tenant { configRevision } }')
+  if (isFailed(revision)) return revision
+  const input = {
+    resources: missing.map(({ kind, input }) => ({ [kind]: input })),
+    ifRevision: revision.tenant.configRevision,
+    dryRun: false,
+    reason: 'first start',
+  }
   const payload = await write<Payload>(client, applyDocument, input, { retry: 'UNSENT' })
   return isFailed(payload) ? payload : undefined
 }
 
-const words: Record<string, string> = { priceSheet: 'price-sheet', apiKey: 'api-key', dataPlane: 'data-plane' }
+/** Below the API's bound on aliases in one document. */
+const refsPerQuery = 15
 
-/** `{ team: { name: 'a' } }` as `team/a`. */
-function refOf(resource: Declared): string {
-  const [[kind, { name }]] = Object.entries(resource) as [[string, { name: string }]]
-  return `${words[kind] ?? kind}/${name}`
+function chunks<T>(items: T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, at) => items.slice(at * size, (at + 1) * size))
 }
 
 /** The application key of an earlier start, else a new one, kept where only its owner reads it. */
