@@ -111,7 +111,7 @@ function readEnvelope(payload: Buffer): Envelope | GapRefusal {
   const json = parseJson(payload)
   // What must be understood is asked first: a newer envelope should name what is too new, not fail on its form.
   const critical = z.object({ critical: shape.critical }).safeParse(json)
-  const unknown = critical.data?.critical.find((name) => !(name in shape))
+  const unknown = critical.data?.critical.find((name) => !Object.hasOwn(shape, name))
   if (unknown !== undefined)
     return refuseAtGap(
       'unknown_critical',

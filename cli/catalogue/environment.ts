@@ -1,4 +1,5 @@
 import { type Environment, readSettings } from '../settings.ts'
+import { withVersionPath } from './list-models.ts'
 import type { ProviderWish } from './resources.ts'
 import { vendors } from './vendors.ts'
 
@@ -26,11 +27,11 @@ export function environmentProviders(env: Environment, atMs: number): Found {
   if (env.OPENAI_API_KEY) wishes.push({ vendor: 'openai', locator: 'env:OPENAI_API_KEY', atMs })
   const read = readSettings(env)
   const url = 'settings' in read ? read.settings.selfHostedUrl : null
-  if (url) wishes.push({ vendor: 'self-hosted', baseUrl: url, wildcard: true, atMs })
+  if (url) wishes.push({ vendor: 'self-hosted', baseUrl: withVersionPath(url), wildcard: true, atMs })
   const notes = Object.entries(signs).flatMap(([name, variables]) => {
     const set = variables.find((variable) => env[variable])
-    const vendor = vendors[name]!
-    return set ? [`${set} is set, but ${vendor.title} cannot be used: ${vendor.unbuilt}.`] : []
+    const { title, unbuilt } = vendors[name]!
+    return set ? [`${set} is set, but ${title} cannot be used: ${unbuilt}.`] : []
   })
   if (wishes.length === 0) wishes.push({ vendor: 'echo', atMs })
   return { wishes, notes }

@@ -43,7 +43,7 @@ function readList(body: string): ListedModel[] | undefined {
     if (!Array.isArray(data)) return undefined
     return data
       .slice(0, modelsMax)
-      .filter((model): model is { id: string } => typeof model?.id === 'string')
+      .filter((model): model is Listed => typeof model?.id === 'string')
       .map((model) => ({ id: model.id, contextTokens: contextOf(model) }))
   } catch {
     return undefined
@@ -51,7 +51,13 @@ function readList(body: string): ListedModel[] | undefined {
 }
 
 /** vLLM says `max_model_len`, llama.cpp `meta.n_ctx`. */
-function contextOf(model: { max_model_len?: unknown; meta?: { n_ctx?: unknown } }): number | null {
+interface Listed {
+  id: string
+  max_model_len?: unknown
+  meta?: { n_ctx?: unknown }
+}
+
+function contextOf(model: Listed): number | null {
   const found = model.max_model_len ?? model.meta?.n_ctx
   return Number.isSafeInteger(found) && (found as number) > 0 ? (found as number) : null
 }

@@ -1,4 +1,4 @@
-import { calcPrice, findProvider, type ModelInfo, type Provider, type TieredPrices } from '@pydantic/genai-prices'
+import { calcPrice, findProvider, type MatchLogic, type ModelInfo, type Provider, type TieredPrices } from '@pydantic/genai-prices'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { Meter } from '../../schema/config/index.ts'
 import { decimalText } from './decimal.ts'
@@ -60,9 +60,20 @@ export function pricedModel(provider: Provider, id: string, atMs: number): Price
   return { id, contextTokens: model.context_window ?? null, lines }
 }
 
-/** Every model of the provider that the catalogue names, which is not every name that it would recognise. */
+/** Every model of the provider that the catalogue names, with the dated versions that it says cost the same. */
 export function catalogueModels(provider: Provider): string[] {
-  return provider.models.filter(({ deprecated }) => !deprecated).map(({ id }) => id)
+  const names = provider.models
+    .filter(({ deprecated }) => !deprecated)
+    .flatMap(({ id, match }) => [id, ...exactNames(match).filter((name) => name.startsWith(id) && dated.test(name))])
+  return [...new Set(names)]
+}
+
+/** `gpt-4o-2024-08-06`: what applications ask for that want no surprises. */
+export const dated = /-\d{4}-\d{2}-\d{2}$/
+
+function exactNames(match: MatchLogic): string[] {
+  if ('equals' in match) return [match.equals]
+  return 'or' in match ? match.or.flatMap(exactNames) : []
 }
 
 function variesByHour({ prices }: ModelInfo): boolean {

@@ -24,7 +24,7 @@ const codec = (name: string) => `the codec ${name} is not built yet`
  * and the models that only the Responses API serves (codex, deep research, computer use, -pro).
  */
 const openaiElsewhere =
-  /audio|realtime|image|transcribe|tts|instruct|search|oss|codex|research|computer|vision|-pro$|0301|-32k|-16k|:|preview/
+  /audio|realtime|image|transcribe|tts|instruct|search|oss|codex|research|computer|vision|-pro$|0301|-32k|-16k|:|preview|\.ft-/
 const openaiChats = (model: string) => /^(gpt-|chatgpt-|o\d)/.test(model) && !openaiElsewhere.test(model)
 
 export const vendors: Record<string, Vendor> = {

@@ -50,7 +50,7 @@ async function dumpKind(
     type Answer = { tenant: { configRevision: number; resources: Page<Row> } }
     const answer: Answer | Failed = await client.ask<Answer>(pageQuery(kind), { after, labels })
     if (isFailed(answer)) return answer
-    const { configRevision, resources } = answer.tenant
+    const { configRevision, resources }: Answer['tenant'] = answer.tenant
     revisions.add(configRevision)
     for (const row of resources.nodes) {
       const complete = await withMembers(client, kind, row)

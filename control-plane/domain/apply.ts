@@ -1,9 +1,34 @@
+import { and, eq, isNull, notInArray } from 'drizzle-orm'
 import type { Resource } from '../../schema/config/index.ts'
-import type { Kind } from '../../schema/handles.ts'
+import { handleOf, type Kind, kinds, parseRef } from '../../schema/handles.ts'
+import type { Tx } from '../db/database.ts'
+import { resource } from '../db/tables.ts'
 import type { Actor } from './actor.ts'
+import { type AuditRow, recordRefused } from './audit.ts'
+import { checkBetween, checkPrivileges } from './checks.ts'
 import type { Context } from './context.ts'
-import type { Written } from './errors.ts'
-import type { Plan } from './plan.ts'
+import { checkNames, draftItems } from './draft.ts'
+import {
+  invalidInput,
+  limitReached,
+  notFound,
+  notPermitted,
+  stalePlan,
+  staleRevision,
+  stillReferenced,
+  type UserError,
+  type Written,
+} from './errors.ts'
+import { impactOf, warningsOf } from './impact.ts'
+import { retireIssued } from './retire.ts'
+import { Lookup } from './lookup.ts'
+import { actionOf, changeOf, type Draft, digestOf, type Plan } from './plan.ts'
+import { hasLabels, issuedKinds, referrers, resourceOf, resourcesByIds } from './resources.ts'
+import { lockTenant } from './tenant-lock.ts'
+import { cursorOf } from './written.ts'
+import { writeRevision } from './write.ts'
+
+const resourcesMax = 5_000
 
 export interface ApplyInput {
   resources: { kind: Kind; input: Record<string, unknown> }[]
@@ -24,8 +49,18 @@ export interface Applied extends Written {
 
 /** Creates and changes any resources, all or nothing. */
 export async function apply(ctx: Context, actor: Actor, input: ApplyInput): Promise<Applied> {
-  void ctx, actor, input
-  throw new Error('not built yet')
+  return write(ctx, actor, { ...input, action: 'config.apply' }, async (tx, lookup, errors) => {
+    if (input.resources.length > resourcesMax) {
+      errors.push(limitReached(['resources'], 'resources in one apply', resourcesMax))
+      return []
+    }
+    const items = input.resources.map(({ kind, input: fields }, index) => ({
+      ...{ kind, input: fields },
+      path: ['resources', String(index), kind],
+    }))
+    const drafts = await draftItems(lookup, items, ctx.clock.now(), errors)
+    return input.prune ? [...drafts, ...(await prunedBy(tx, actor.tenant, input.prune, lookup, drafts, errors))] : drafts
+  })
 }
 
 export interface ArchiveInput {
@@ -37,6 +72,169 @@ export interface ArchiveInput {
 
 /** Retires resources. What something else still names is refused, unless that is archived together with it. */
 export async function archive(ctx: Context, actor: Actor, input: ArchiveInput): Promise<Applied> {
-  void ctx, actor, input
-  throw new Error('not built yet')
+  return write(ctx, actor, { ...input, action: 'config.archive' }, async (_, lookup, errors) => {
+    if (input.refs.length > resourcesMax) {
+      errors.push(limitReached(['refs'], 'resources in one archive', resourcesMax))
+      return []
+    }
+    await lookup.load(input.refs)
+    const drafts = new Map<string, Draft>()
+    input.refs.forEach((ref, index) => {
+      const path = ['refs', String(index)]
+      const found = lookup.stored(ref)
+      if (!parseRef(ref)) errors.push(invalidInput(path, `${ref} is not a reference`, 'kind/name or an id'))
+      else if (!found) errors.push(notFound(path, ref))
+      else if (found.kind === 'tenant') errors.push(invalidInput(path, 'a tenant cannot be archived'))
+      else drafts.set(found.id, retired(found, path, lookup, ctx.clock.now()))
+    })
+    return [...drafts.values()]
+  })
+}
+
+interface Asked {
+  action: string
+  ifRevision: number
+  dryRun: boolean
+  planDigest?: string | null
+  reason?: string | null
+}
+
+type Drafting = (tx: Tx, lookup: Lookup, errors: UserError[]) => Promise<Draft[]>
+
+/** The one way in which declared resources change. A dry run does all of it and rolls back, so a plan cannot lie. */
+async function write(ctx: Context, actor: Actor, asked: Asked, drafting: Drafting): Promise<Applied> {
+  if (!actor.permissions.has('config:write')) return refused(ctx, actor, asked, [notPermitted('config:write')])
+  const outcome = await ctx.db.withTenant(actor.tenant, (tx) => attempt(tx, ctx, actor, asked, drafting), {
+    keep: ({ errors }) => errors.length === 0 && !asked.dryRun,
+  })
+  if (outcome.errors.some(({ code }) => code === 'NOT_PERMITTED')) {
+    return refused(ctx, actor, asked, outcome.errors, outcome.revision)
+  }
+  return asked.dryRun ? outcome : { ...outcome, cursor: await cursorOf(ctx, actor.tenant, outcome.audit) }
+}
+
+async function refused(ctx: Context, actor: Actor, asked: Asked, errors: UserError[], revision?: number): Promise<Applied> {
+  const missing = errors.find((error) => error.type === 'NotPermitted')!
+  const audit = await recordRefused(ctx, actor, asked.action, missing.permission as never)
+  const cursor = await cursorOf(ctx, actor.tenant, audit)
+  const current = revision ?? (await ctx.db.withTenant(actor.tenant, (tx) => lockTenant(tx, actor.tenant))).configRevision
+  return { errors, audit, cursor, plan: null, revision: current, resources: [] }
+}
+
+async function attempt(tx: Tx, ctx: Context, actor: Actor, asked: Asked, drafting: Drafting): Promise<Applied> {
+  const { configRevision: revision } = await lockTenant(tx, actor.tenant)
+  const errors: UserError[] = []
+  const lookup = new Lookup(tx, actor.tenant)
+  await lookup.load([actor.tenant])
+  const drafts = await drafting(tx, lookup, errors)
+  checkNames(lookup, drafts, errors)
+  checkRevision(drafts, asked.ifRevision, revision, errors)
+  const tenant = lookup.stored(actor.tenant) as Resource<'tenant'>
+  for (const draft of drafts) {
+    checkBetween(lookup, tenant, draft, errors)
+    checkPrivileges(actor, tenant, draft, errors)
+  }
+  await checkReferenced(tx, actor.tenant, drafts, errors)
+  const refusal: Applied = { errors, audit: null, cursor: null, plan: null, revision, resources: [] }
+  if (errors.length > 0) return refusal
+
+  const handles = await handlesFor(tx, actor.tenant, lookup, drafts)
+  const changes = drafts.map((draft) => changeOf(draft, (text) => handles.get(text) ?? text))
+  const digest = digestOf(changes)
+  const changed = drafts.filter((draft) => actionOf(draft) !== 'UNCHANGED')
+  const impact = await impactOf(tx, actor.tenant, changed, ctx.clock.now())
+  const written = await writeDrafts(tx, ctx, actor, asked, changed, drafts)
+  const warnings = await warningsOf(tx, actor.tenant, drafts, ctx.clock.now())
+  const plan: Plan = { digest, baseRevision: revision, changes, warnings, impact }
+  if (asked.planDigest && asked.planDigest !== digest)
+    return { ...refusal, errors: [stalePlan(asked.planDigest, digest)], plan }
+  if (asked.dryRun) return { ...refusal, plan, resources: written.resources }
+  return { ...refusal, ...written, plan }
+}
+
+/** Nothing changed = no revision, no audit entry, no event. */
+async function writeDrafts(tx: Tx, ctx: Context, actor: Actor, asked: Asked, changed: Draft[], drafts: Draft[]) {
+  if (changed.length === 0) return { resources: drafts.map(({ after }) => after), audit: null as AuditRow | null }
+  const changes = changed.map((draft) => changeOf(draft, (id) => id))
+  const { action, reason } = asked
+  await retireIssued(tx, ctx, actor.tenant, changed)
+  const written = await writeRevision(tx, ctx, actor, changed, { action, reason, changes })
+  const stamped = new Map(written.resources.map((one) => [one.id, one]))
+  const resources = drafts.map(({ after }) => stamped.get(after.id) ?? after)
+  return { resources, audit: written.audit as AuditRow | null, revision: written.revision }
+}
+
+/** Refused only where something this write touches changed after what it was written against. */
+function checkRevision(drafts: Draft[], ifRevision: number, current: number, errors: UserError[]) {
+  if (ifRevision > current)
+    errors.push(invalidInput(['ifRevision'], `is newer than this tenant's newest revision, ${current}`))
+  for (const draft of drafts) {
+    const { before, path } = draft
+    if (!before || before.revision <= ifRevision || actionOf(draft) === 'UNCHANGED') continue
+    errors.push(staleRevision(path, handleOf(before.kind, before.name), ifRevision, before.revision))
+  }
+}
+
+/** What leaves must be named by nothing that stays. Who named it but no longer will, does not count. */
+async function checkReferenced(tx: Tx, tenant: string, drafts: Draft[], errors: UserError[]) {
+  const leaving = new Map(drafts.filter(({ after }) => after.archivedAt).map((draft) => [draft.after.id, draft]))
+  if (leaving.size === 0) return
+  const rewritten = new Map(drafts.map(({ after }) => [after.id, after]))
+  const naming = (await referrers(tx, tenant, [...leaving.keys()])).filter(({ from, to }) => {
+    const after = rewritten.get(from)
+    return !leaving.has(from) && (!after || JSON.stringify(after.spec).includes(to))
+  })
+  const holders = new Map<string, Resource>()
+  const found = await resourcesByIds(tx, tenant, [...new Set(naming.map(({ from }) => from))])
+  for (const holder of found) if (holder) holders.set(holder.id, holder)
+  for (const [id, { after, path }] of leaving) {
+    const by = [...new Set(naming.filter(({ to }) => to === id).map(({ from }) => from))]
+    const named = by.flatMap((from) => holders.get(from) ?? [])
+    if (named.length > 0) errors.push(stillReferenced(path, handleOf(after.kind, after.name), named))
+  }
+}
+
+function retired(before: Resource, path: string[], lookup: Lookup, nowMs: number): Draft {
+  const after = { ...before, archivedAt: new Date(nowMs) } as Resource
+  lookup.overlay(after)
+  return { before, after, path }
+}
+
+/** What carries the labels and is not in the input. Keys and data planes are revoked and retired by name only. */
+async function prunedBy(
+  tx: Tx,
+  tenant: string,
+  labels: Record<string, string>,
+  lookup: Lookup,
+  drafts: Draft[],
+  errors: UserError[],
+): Promise<Draft[]> {
+  if (Object.keys(labels).length === 0) {
+    errors.push(invalidInput(['prune'], 'needs at least one label: without one it would archive everything else'))
+    return []
+  }
+  const kept = new Set(drafts.map(({ after }) => after.id))
+  const spared = ['tenant', ...issuedKinds]
+  const rows = await tx
+    .select()
+    .from(resource)
+    .where(
+      and(
+        eq(resource.tenant, tenant),
+        isNull(resource.archivedAt),
+        hasLabels(labels),
+        notInArray(resource.kind, spared),
+      ),
+    )
+  return rows.filter(({ id }) => !kept.has(id)).map((row) => retired(resourceOf(row), ['prune'], lookup, row.updatedAt.getTime()))
+}
+
+/** Handles for every id that the diffs show, as they were named before this write. */
+async function handlesFor(tx: Tx, tenant: string, lookup: Lookup, drafts: Draft[]): Promise<Map<string, string>> {
+  const text = JSON.stringify(drafts.map(({ before, after }) => [before?.spec, after.spec]))
+  const ids = [...new Set(text.match(/[a-z]{3}_[0-9a-f]{32}/g) ?? [])]
+  const named = (one: Resource): [string, string] => [one.id, `${kinds[one.kind].word}/${one.name}`]
+  const stored = await resourcesByIds(tx, tenant, ids)
+  const overlaid = ids.flatMap((id) => lookup.find(id) ?? [])
+  return new Map([...overlaid, ...stored.filter((one) => one !== undefined)].map(named))
 }

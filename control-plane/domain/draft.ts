@@ -1,5 +1,5 @@
-import { declarations, type Resource } from '../../schema/config/index.ts'
-import { findReferences } from '../../schema/config/walk.ts'
+import { declarations, type Resource, type z } from '../../schema/config/index.ts'
+import { fieldOf, findReferences } from '../../schema/config/walk.ts'
 import { handleOf, type Kind, kinds, parseRef } from '../../schema/handles.ts'
 import { mintId } from '../../schema/ids.ts'
 import { parseLabels, parseName, parseSpec } from './draft-spec.ts'
@@ -44,16 +44,21 @@ async function placeItems(lookup: Lookup, items: Item[], errors: UserError[]): P
   const given = named.flatMap(({ input }) => (typeof input.id === 'string' ? [input.id] : []))
   await lookup.load([...given, ...named.map(({ kind, name }) => handleOf(kind, name))])
   const seen = new Set<string>()
-  return named.flatMap((item) => {
-    const placed = placeItem(lookup, item)
-    if ('code' in placed) return errors.push(placed) && []
-    const same = [placed.before?.id, handleOf(item.kind, item.name)].filter((key) => key !== undefined)
-    const twice = same.some((key) => seen.has(key))
+  const placed: Placed[] = []
+  for (const item of named) {
+    const handle = handleOf(item.kind, item.name)
+    const place = placeItem(lookup, item)
+    if ('code' in place) {
+      errors.push(place)
+      continue
+    }
+    const same = place.before ? [place.before.id, handle] : [handle]
+    if (same.some((key) => seen.has(key)))
+      errors.push(invalidInput([...item.path, 'name'], `${handle} is declared twice in this input`))
+    else placed.push(place)
     for (const key of same) seen.add(key)
-    if (!twice) return [placed]
-    errors.push(invalidInput([...item.path, 'name'], `${handleOf(item.kind, item.name)} is declared twice in this input`))
-    return []
-  })
+  }
+  return placed
 }
 
 function placeItem(lookup: Lookup, item: Item & { name: string }): Placed | UserError {
@@ -114,7 +119,7 @@ function checkKept(before: Resource, after: Resource, path: string[], errors: Us
   const { spec, fixed } = declarations[after.kind]
   const old = before.spec as Record<string, unknown>
   for (const [field, value] of Object.entries(after.spec)) {
-    const issued = (spec.shape[field] as { meta(): { issued?: boolean } | undefined }).meta()?.issued
+    const issued = fieldOf(spec.shape[field] as z.ZodType).meta.issued
     if (!(issued || fixed?.includes(field)) || JSON.stringify(old[field]) === JSON.stringify(value)) continue
     errors.push(invalidInput([...path, field], `is set when the ${kinds[after.kind].word} is made and never changes`))
   }

@@ -13,6 +13,7 @@ export const errorCodes = {
     retryable: false,
     message: 'A browser session may only send the documents of its page; send an admin token to ask anything.',
   },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, retryable: false, message: 'Send application/json.' },
   BAD_REQUEST: { status: 400, retryable: false, message: 'The request could not be read.' },
   BAD_DOCUMENT: { status: 400, retryable: false, message: 'The document does not fit the schema.' },
   TOO_COMPLEX: { status: 400, retryable: false, message: 'The document asks for too much at once.' },
@@ -52,8 +53,7 @@ export function finishError(error: unknown, requestId: string, report: (error: u
   const code = located ? knownCode(located) : undefined
   if (!code) report(located?.originalError ?? error, requestId)
   const row = errorCodes[code ?? 'INTERNAL']
-  const http = (located?.extensions.http as object | undefined) ?? { status: row.status }
-  return new GraphQLError(code && located ? located.message : errorCodes.INTERNAL.message, {
+  return new GraphQLError(code && located ? withoutValues(located.message) : errorCodes.INTERNAL.message, {
     nodes: located?.nodes,
     source: located?.source,
     positions: located?.positions,
@@ -63,7 +63,33 @@ export function finishError(error: unknown, requestId: string, report: (error: u
       requestId,
       retryable: row.retryable,
       // Yoga reads the status from here and leaves it out of the answer. A result with data is 200.
-      ...(located?.path ? {} : { http }),
+      ...(located?.path ? {} : { http: httpOf(located, row) }),
     },
   })
+}
+
+/**
+ * A document that does not fit is answered with 200 where the client takes plain JSON, as GraphQL over HTTP has it (Yoga's
+ * `spec` mark); a request that cannot be read never is.
+ */
+function httpOf(error: GraphQLError | undefined, row: { status: number }): object {
+  const given = error?.extensions.http as { status?: number; spec?: boolean; headers?: object } | undefined
+  if (!given) return { status: row.status }
+  const { spec, ...http } = given
+  return error?.extensions.code === 'BAD_REQUEST' ? http : { ...http, spec }
+}
+
+const tails =
+  /; (Field "[^"]*" (?:of required type "[^"]*" was not provided|is not defined by type "[^"]*"|must be non-null)|Exactly one key must be specified for OneOf type "[^"]*"|Expected (?:non-nullable )?type "[^"]*"(?: not to be null| to be an object)?)/g
+
+/**
+ * graphql-js repeats the value it could not use, and that value may be or hold a secret (a credentialSet without its
+ * idempotency key). What is wrong and where is enough.
+ */
+export function withoutValues(message: string): string {
+  const variable = /^Variable "(\$\w+)" got invalid value /.exec(message)
+  if (!variable) return message.replace(/(non[ -][\w -]+ value): [\s\S]*$/, '$1.').replace(/found String "[\s\S]*"/, 'found String')
+  const tail = [...message.matchAll(tails)].at(-1)
+  const path = tail && / at "([\w.[\]]+)"$/.exec(message.slice(0, tail.index))?.[1]
+  return `Variable "${variable[1]}" does not fit${path ? ` at "${path}"` : ''}${tail ? `: ${tail[1]}` : ''}.`
 }

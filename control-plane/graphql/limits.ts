@@ -84,7 +84,14 @@ function refuseBeyond(size: Size): void {
     if (size[name] > documentLimits[name]) throw tooMuch(name, documentLimits[name])
 }
 
+const words = {
+  depth: 'levels of fields',
+  breadth: 'fields, spread out',
+  complexity: 'points of cost (a field in a list counts once for each row asked for)',
+  selections: 'fields, spread out',
+} as Record<string, string>
+
 /** The one sentence for every such bound. */
 export function tooMuch(what: string, limit: number) {
-  return requestError('TOO_COMPLEX', `A document may have at most ${limit} for ${what}; ask in several requests.`)
+  return requestError('TOO_COMPLEX', `A document may have at most ${limit} ${words[what] ?? what}; ask in several requests.`)
 }

@@ -66,7 +66,8 @@ export async function serveControlPlane(ctx: Context, options: ServeOptions): Pr
       port,
       tls: options.tls,
       idleTimeout: 30,
-      maxRequestBodySize: graphql.bodyBytesMax,
+      // Four times ours, so that what is too large is mostly answered by us, in words.
+      maxRequestBodySize: 4 * graphql.bodyBytesMax,
       fetch: (request, own) => measured(parts, request, own as never),
       error: (error) => internalError(graphql, error),
       websocket: dispatchSockets(
@@ -150,6 +151,10 @@ async function graphqlRoute(parts: Parts, request: Request, server: Server<never
     return upgradeGraphql(request, server as unknown as Server<GraphqlSocketData>, { address, session })
   }
   if (Number(request.headers.get('content-length') ?? 0) > graphql.bodyBytesMax) return refused('TOO_LARGE', requestId)
+  // Forms and plain text are what another site's page could send without asking; uploads are not taken here.
+  const type = request.headers.get('content-type') ?? ''
+  if (request.method === 'POST' && !/^application\/(graphql\+)?json(?=\s*(;|$))/i.test(type))
+    return refused('UNSUPPORTED_MEDIA_TYPE', requestId)
   const caller = await callerOf(ctx, request, cookie, address)
   // A stream is quiet for as long as nothing happens; its pings keep proxies in between awake.
   if (request.headers.get('accept')?.includes('text/event-stream')) server.timeout(request, 0)

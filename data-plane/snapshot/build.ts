@@ -58,7 +58,7 @@ export function buildRunning(parts: VerifiedParts): RunningSnapshot | Unreadable
 
 /** A grant ready for use; also those that key deltas bring. */
 export function runningGrant(grant: Grant): RunningGrant {
-  return Object.freeze({ ...grant, aliases: grant.aliases && new Set(grant.aliases) })
+  return Object.freeze({ ...deepFreeze(grant), aliases: grant.aliases && new Set(grant.aliases) })
 }
 
 function readConfig(parts: VerifiedParts): SnapshotConfig | Unreadable {
@@ -132,7 +132,7 @@ function resolveModels(config: SnapshotConfig, providers: readonly RunningProvid
   const ceilings = Object.freeze(ceilingHistory(config.priceSheets))
   return config.models.map((model, index) =>
     Object.freeze({
-      ...model,
+      ...deepFreeze(model),
       provider: providers[model.provider]!,
       upstreamPrefix: prefixOf(model.upstreamName),
       rateHistory: Object.freeze(histories[index]!),

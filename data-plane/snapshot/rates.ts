@@ -38,7 +38,7 @@ export function ceilingHistory(sheets: readonly SnapshotPriceSheet[]): { effecti
 const freeCard: RateCard = Object.freeze({
   sheet: null,
   effectiveFromMs: Number.NEGATIVE_INFINITY,
-  standard: Object.freeze({ rates: new Map<Meter, bigint>(), steps: [] }),
+  standard: Object.freeze({ rates: new Map<Meter, bigint>(), steps: Object.freeze([]) }),
   tiers: new Map<string, RateTable>(),
 })
 

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import OpenAI from 'openai'
 import { formatAmount, parseAmount } from '../../schema/money.ts'
 import { modelServer } from '../real/model-server.ts'
-import { Checks, type Proof, type ProofOptions } from './proof.ts'
-import { type Sluice, startSluice } from './sluice.ts'
-import { type SpendWatcher, watchSpend } from './spend-watcher.ts'
+import { Checks, type Proof, type ProofOptions } from './parts/proof.ts'
+import { type Sluice, startSluice } from './parts/sluice.ts'
+import { type SpendWatcher, watchSpend } from './parts/spend-watcher.ts'
 
 /** Per million tokens; odd on purpose, so that rounding anywhere would show. */
 const inputPrice = '0.1234567'

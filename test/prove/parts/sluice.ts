@@ -1,8 +1,8 @@
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import type { Running } from '../../cli/processes/banner.ts'
+import type { Running } from '../../../cli/processes/banner.ts'
 
-const root = join(import.meta.dir, '../..')
+const root = join(import.meta.dir, '../../..')
 const startWithinMs = 60_000
 
 /** A whole Sluice started as a user does, on free ports and a data directory of its own. */
@@ -67,7 +67,11 @@ function cleanEnvironment(): Record<string, string> {
 
 async function runCommand(env: Record<string, string>, args: string[]) {
   const child = Bun.spawn([process.execPath, 'sluice', ...args], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
   if (code !== 0) process.stderr.write(err)
   return { code, out, err }
 }
