@@ -62,7 +62,8 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
   if (word === undefined || word === '--help' || word === '-h' || word === 'help')
     return said(io, groupHelp('sluice', 'Sluice, an LLM gateway.', listingOf(commands)), word !== undefined)
   const found = Object.hasOwn(commands, word) ? commands[word]! : undefined
-  if (!found) return tell(io, failed('USAGE', `There is no command ${JSON.stringify(word)}.`, { advice: 'sluice --help' }))
+  if (!found)
+    return tell(io, failed('USAGE', `There is no command ${JSON.stringify(word)}.`, { advice: 'sluice --help' }))
   if (isRow(found)) return run(found, args.slice(1), wantsHelp, io)
   const sub = args[1] !== undefined && Object.hasOwn(found.commands, args[1]) ? found.commands[args[1]] : undefined
   if (sub) return run(sub, args.slice(2), wantsHelp, io)

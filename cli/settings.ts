@@ -31,15 +31,19 @@ const port = (value: string): Parsed<number> =>
     ? { value: Number(value) }
     : wrong('is a port from 0 (any free one) to 65535')
 
-const count = (least: number, most: number) => (value: string): Parsed<number> =>
-  /^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most
-    ? { value: Number(value) }
-    : wrong(`is a whole number from ${least} to ${most}`)
+const count =
+  (least: number, most: number) =>
+  (value: string): Parsed<number> =>
+    /^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most
+      ? { value: Number(value) }
+      : wrong(`is a whole number from ${least} to ${most}`)
 
-const url = (...protocols: string[]) => (value: string): Parsed<string> =>
-  protocols.includes(URL.parse(value)?.protocol ?? '')
-    ? { value: value.replace(/\/+$/, '') }
-    : wrong(`is a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`)
+const url =
+  (...protocols: string[]) =>
+  (value: string): Parsed<string> =>
+    protocols.includes(URL.parse(value)?.protocol ?? '')
+      ? { value: value.replace(/\/+$/, '') }
+      : wrong(`is a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`)
 
 const byteUnits = { '': 1, KIB: 1024, MIB: 1024 ** 2, GIB: 1024 ** 3 }
 const bytes = (value: string): Parsed<number> => {
@@ -89,11 +93,7 @@ const table = {
   clock: setting<string | null>('tests only: a file that holds the time', null, text),
   tlsCert: setting<string | null>('certificate chain to serve TLS with', null, pem),
   tlsKey: setting<string | null>('private key of that certificate', null, pem, true),
-  selfHostedUrl: setting<string | null>(
-    'a self-hosted model server that `up` declares',
-    null,
-    url('http:', 'https:'),
-  ),
+  selfHostedUrl: setting<string | null>('a self-hosted model server that `up` declares', null, url('http:', 'https:')),
 } as const satisfies Record<string, Setting<never> | Setting<unknown>>
 
 type Table = typeof table
@@ -127,7 +127,8 @@ function readSetting(name: SettingName, env: Environment): Parsed<unknown> {
   const variable = variableOf(name)
   const given = env[variable] || undefined
   const path = env[`${variable}_FILE`] || undefined
-  if (given !== undefined && path !== undefined) return wrong(`${variable} and ${variable}_FILE are both set; keep one.`)
+  if (given !== undefined && path !== undefined)
+    return wrong(`${variable} and ${variable}_FILE are both set; keep one.`)
   if (given === undefined && path === undefined) return { value: fallback }
   const value = path === undefined ? given : readText(path)
   if (value === undefined) return wrong(`${variable}_FILE names ${path}, which cannot be read.`)

@@ -1,5 +1,5 @@
-import { paint } from './output/paint.ts'
 import type { ExitCode, Io } from './io.ts'
+import { paint } from './output/paint.ts'
 
 /** Why a command did not do what was asked: a value, since all of this is to be expected. */
 export interface Trouble {

@@ -1,8 +1,9 @@
 import type { RecordAttempt, RecordMeter, RecordPosting } from '../schema/flight-record.ts'
 import { isRefusal, type Refusal, refuse } from '../schema/refusals.ts'
 import type { AdmittedRequest, AnswerDecoder, Codec, TokenCeiling } from './codecs/codec.ts'
-import type { Ledger, Reading, Reservation, ReservationNeed, UpstreamRequest } from './ports.ts'
+import type { Ledger, Reservation, ReservationNeed, UpstreamRequest } from './ports.ts'
 import { ceilingCost, ceilingReadings, estimatedReadings, type Prices, price } from './pricing.ts'
+import type { Reading } from './reading.ts'
 import type { Target } from './route.ts'
 import { ratesFor } from './snapshot/rates.ts'
 

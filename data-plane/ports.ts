@@ -1,5 +1,4 @@
-import type { Meter } from '../schema/config/index.ts'
-import type { MeterSource, RecordPosting } from '../schema/flight-record.ts'
+import type { RecordPosting } from '../schema/flight-record.ts'
 import type { Refusal } from '../schema/refusals.ts'
 import type { RecordDraft } from './record.ts'
 import type { RunningCredential, RunningProvider, SnapshotSource } from './snapshot/running.ts'
@@ -77,11 +76,4 @@ export type UpstreamFailure = { failed: 'CONNECT_FAILED' | 'CREDENTIAL_UNAVAILAB
 /** The standalone adapter's way out; Envoy makes the call itself. */
 export interface Upstream {
   send(request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer | UpstreamFailure>
-}
-
-/** A reading of one meter, before it is priced. */
-export interface Reading {
-  meter: Meter
-  quantity: number
-  source: MeterSource
 }

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Meter } from '../schema/config/index.ts'
 import { parseAmount } from '../schema/money.ts'
-import type { Reading } from './ports.ts'
 import { ceilingCost, ceilingReadings, price } from './pricing.ts'
+import type { Reading } from './reading.ts'
 import type { RateCard } from './snapshot/running.ts'
 
 const card = (

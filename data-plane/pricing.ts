@@ -2,7 +2,7 @@ import type { Meter } from '../schema/config/index.ts'
 import type { RecordMeter } from '../schema/flight-record.ts'
 import { formatAmount } from '../schema/money.ts'
 import type { TokenCeiling } from './codecs/codec.ts'
-import type { Reading } from './ports.ts'
+import type { Reading } from './reading.ts'
 import type { RateCard, Rates, RateTable, Unpriced } from './snapshot/running.ts'
 
 /** A meter without a line of its own is charged as the plainer one it is a kind of. */

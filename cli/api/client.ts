@@ -130,7 +130,8 @@ function parse<T>(text: string): { data?: T; errors?: GraphqlError[] } | undefin
 }
 
 const advices: Record<string, string> = {
-  UNAUTHENTICATED: 'the token in use is unknown, revoked or expired: set SLUICE_ADMIN_TOKEN, or start Sluice here again',
+  UNAUTHENTICATED:
+    'the token in use is unknown, revoked or expired: set SLUICE_ADMIN_TOKEN, or start Sluice here again',
   NOT_PERMITTED: 'ask an administrator; `sluice key list` shows which permissions a key has',
   TOO_COMPLEX: 'ask for less at once',
   UNAVAILABLE: 'try again; `sluice doctor` tells what is wrong',
@@ -160,7 +161,8 @@ function unreachable(access: Access, error: unknown): Unanswered {
   const { code = '', name } = error as { code?: string; name?: string }
   const what = name === 'TimeoutError' ? `did not answer within ${timeoutMs / 1000} s` : 'does not answer'
   const failure = failed('UNREACHABLE', `The control plane at ${access.controlUrl} ${what}${code && ` (${code})`}.`, {
-    advice: 'is it running? `bun start` starts one here, SLUICE_CONTROL_URL names another, `sluice doctor` looks closer',
+    advice:
+      'is it running? `bun start` starts one here, SLUICE_CONTROL_URL names another, `sluice doctor` looks closer',
   })
   return { failure, unsent: neverOpened.has(code), mayPass: name !== 'TimeoutError' }
 }

@@ -1,4 +1,11 @@
-import { calcPrice, findProvider, type MatchLogic, type ModelInfo, type Provider, type TieredPrices } from '@pydantic/genai-prices'
+import {
+  calcPrice,
+  findProvider,
+  type MatchLogic,
+  type ModelInfo,
+  type Provider,
+  type TieredPrices,
+} from '@pydantic/genai-prices'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { Meter } from '../../schema/config/index.ts'
 import { decimalText } from './decimal.ts'

@@ -85,7 +85,10 @@ function modelsOf(vendor: Vendor, { models, atMs }: ProviderWish): { models: Can
   // Costs nothing by declaration, so that no price is looked for.
   if (vendor.selfHosted) {
     const named = models ?? (vendor.platform === 'ECHO' ? [{ id: 'echo' }] : [])
-    return { models: named.map(({ id, contextTokens }) => ({ id, contextTokens: contextTokens ?? null, lines: [] })), left }
+    return {
+      models: named.map(({ id, contextTokens }) => ({ id, contextTokens: contextTokens ?? null, lines: [] })),
+      left,
+    }
   }
   const catalogue = catalogueOf(vendor.prices!)!
   const wanted = models?.map(({ id }) => id) ?? catalogueModels(catalogue).filter(vendor.chats ?? (() => true))
@@ -169,7 +172,9 @@ export function withoutTakenAliases(
   existing: ReadonlyMap<string, string | null>,
 ): { resources: Resource[]; taken: string[] } {
   const taken = resources
-    .filter(({ kind, input }) => kind === 'alias' && existing.has(input.name) && existing.get(input.name) !== input.model)
+    .filter(
+      ({ kind, input }) => kind === 'alias' && existing.has(input.name) && existing.get(input.name) !== input.model,
+    )
     .map(({ input }) => input.name)
   const kept = resources.filter(({ kind, input }) => kind !== 'alias' || !taken.includes(input.name))
   return { resources: kept, taken }

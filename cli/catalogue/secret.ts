@@ -14,9 +14,14 @@ const secretBytesMax = 64 * 1024
  */
 export function readLocator(typed: string): string | Failed {
   if (looksSecret.test(typed))
-    return failed('SECRET_IN_ARGUMENT', 'A secret was typed as an argument, where other users and the shell history see it.', {
-      advice: 'treat it as leaked: replace it, then name where it is: --key env:NAME, --key file:/path, or --key-stdin',
-    })
+    return failed(
+      'SECRET_IN_ARGUMENT',
+      'A secret was typed as an argument, where other users and the shell history see it.',
+      {
+        advice:
+          'treat it as leaked: replace it, then name where it is: --key env:NAME, --key file:/path, or --key-stdin',
+      },
+    )
   if (/^env:[A-Za-z_][A-Za-z0-9_]*$/.test(typed)) return typed
   if (/^file:./.test(typed)) {
     const path = typed.slice('file:'.length)
@@ -34,9 +39,12 @@ export function isThere(locator: string, io: Pick<Io, 'env'>): boolean {
 export async function readSecret(io: Io, question: string): Promise<string | Failed> {
   const given = io.isStdinTty ? await io.askSecret(question) : await io.readStdin(secretBytesMax)
   const secret = given?.trim()
-  if (!secret) return failed('NO_SECRET', 'No secret came from standard input.', { advice: 'for example: sluice … < key.txt' })
-  if (/[\s\u0000-\u001f]/.test(secret) && !secret.startsWith('{') && !secret.startsWith('-----'))
-    return failed('BAD_SECRET', 'The secret holds spaces or line breaks; only the secret itself belongs on standard input.')
+  if (!secret)
+    return failed('NO_SECRET', 'No secret came from standard input.', { advice: 'for example: sluice … < key.txt' })
+  if (/[\s\p{Cc}]/u.test(secret) && !secret.startsWith('{') && !secret.startsWith('-----'))
+    return failed(
+      'BAD_SECRET',
+      'The secret holds spaces or line breaks; only the secret itself belongs on standard input.',
+    )
   return secret
 }
-

@@ -1,8 +1,8 @@
 import { settingsOf } from '../api/client.ts'
 import { command } from '../command.ts'
-import { clockOf, logOf } from '../processes/surroundings.ts'
+import { openControlPlane } from '../processes/control-plane.ts'
 import { until } from '../processes/until.ts'
-import { failed, isFailed } from '../trouble.ts'
+import { isFailed } from '../trouble.ts'
 
 export default command({
   name: 'control-plane',
@@ -12,21 +12,9 @@ export default command({
   async run(_given, io) {
     const settings = settingsOf(io)
     if (isFailed(settings)) return settings
-    const { startControlPlane } = await import('../../control-plane/main.ts')
-    const { dataDir, databaseUrl, masterKey, host, port, tlsCert, tlsKey } = settings
-    const tls = tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined
-    const plane = await startControlPlane({
-      dataDir,
-      databaseUrl,
-      masterKey,
-      host,
-      port,
-      tls,
-      clock: clockOf(settings),
-      log: logOf(settings, io),
-    })
-    if ('refused' in plane) return failed('CANNOT_START', plane.refused)
-    if (plane.isNew) io.err(`A new installation. Its admin token is in ${dataDir}/admin-token.\n`)
+    const plane = await openControlPlane(settings, io)
+    if (isFailed(plane)) return plane
+    if (plane.isNew) io.err(`A new installation. Its admin token is in ${settings.dataDir}/admin-token.\n`)
     io.err(`The control plane answers at ${plane.url}.\n`)
     await until(io.signal)
     await plane.stop()

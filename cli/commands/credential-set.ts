@@ -17,7 +17,8 @@ const document = `mutation Set($input: CredentialSetInput!) {
 
 export default command({
   name: 'credential set',
-  description: 'Stores the secret of a credential, sealed; it can never be read again. The secret comes from stdin, or from a variable.',
+  description:
+    'Stores the secret of a credential, sealed; it can never be read again. The secret comes from stdin, or from a variable.',
   example: 'sluice credential set openai < key.txt\nsluice credential set openai --from env:OPENAI_API_KEY',
   positionals: [{ name: 'credential', description: 'name, handle or id', required: true }],
   options: {

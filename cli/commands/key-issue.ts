@@ -7,7 +7,11 @@ import { failed, isFailed } from '../trouble.ts'
 import { type KeyPayload, keyWrite, principalOf, showSecret, type Viewer, viewerDocument } from './key-options.ts'
 
 const kindsOfKey = { application: 'APPLICATION', admin: 'ADMIN' } as const
-const list = (typed: string | undefined) => typed?.split(',').map((one) => one.trim()).filter(Boolean) ?? null
+const list = (typed: string | undefined) =>
+  typed
+    ?.split(',')
+    .map((one) => one.trim())
+    .filter(Boolean) ?? null
 
 export default command({
   name: 'key issue',
@@ -35,7 +39,8 @@ export default command({
     const labels = options.label === undefined ? null : readLabels(options.label)
     if (labels && 'wrong' in labels) return failed('USAGE', `--label ${labels.wrong}.`)
     const expiresAt = options.expires === undefined ? null : instantOf(options.expires, io.now())
-    if (expiresAt === undefined) return failed('USAGE', '--expires is a duration such as 90d, or an instant such as 2027-01-31.')
+    if (expiresAt === undefined)
+      return failed('USAGE', '--expires is a duration such as 90d, or an instant such as 2027-01-31.')
     const client = openClient(io)
     if (isFailed(client)) return client
     const viewer = options.principal ? undefined : await client.ask<Viewer>(viewerDocument)

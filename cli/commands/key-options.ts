@@ -45,4 +45,3 @@ export interface Viewer {
 export function principalOf({ viewer: { actor } }: Viewer): string {
   return actor.onBehalfOf?.id ?? actor.id
 }
-

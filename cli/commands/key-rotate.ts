@@ -7,7 +7,8 @@ import { type KeyPayload, keyWrite, showSecret } from './key-options.ts'
 
 export default command({
   name: 'key rotate',
-  description: 'Makes a new secret for a key and writes it to stdout, this once. The old one goes on working for the overlap.',
+  description:
+    'Makes a new secret for a key and writes it to stdout, this once. The old one goes on working for the overlap.',
   example: 'sluice key rotate ci --overlap 1d',
   positionals: [{ name: 'key', description: 'name, handle or id', required: true }],
   options: {

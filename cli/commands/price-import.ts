@@ -19,7 +19,11 @@ export default command({
   example: 'sluice price import\nsluice price import --provider openai --effective-from 2026-12-01',
   options: {
     provider: { type: 'string', hint: 'name', description: 'only this declared provider' },
-    catalogue: { type: 'string', hint: 'name', description: 'whose prices; default: the vendor with the name of the provider' },
+    catalogue: {
+      type: 'string',
+      hint: 'name',
+      description: 'whose prices; default: the vendor with the name of the provider',
+    },
     'effective-from': { type: 'string', hint: 'date', description: 'makes a sheet of its own that holds from then on' },
     yes: { type: 'boolean', short: 'y', description: 'do not ask' },
     'plan-only': { type: 'boolean', description: 'show the plan and change nothing' },
@@ -61,7 +65,11 @@ async function makeSheets(
       io.err(`Left out: provider ${name} is not in the catalogue; --catalogue names whose prices it has.\n`)
       return []
     }
-    const { lines, left } = priceLines(vendor, own.map(({ upstreamName, handle }) => ({ id: upstreamName, handle })), atMs)
+    const { lines, left } = priceLines(
+      vendor,
+      own.map(({ upstreamName, handle }) => ({ id: upstreamName, handle })),
+      atMs,
+    )
     for (const { model, why } of left) io.err(`Left out: ${model} ${why}.\n`)
     return lines.length === 0 ? [] : [sheetOf(name, lines, effectiveFrom)]
   })
@@ -70,7 +78,13 @@ async function makeSheets(
 
 function sheetOf(provider: string, lines: Record<string, unknown>[], effectiveFrom: Date | undefined) {
   const name = effectiveFrom ? `${provider}-${effectiveFrom.toISOString().slice(0, 10)}` : provider
-  const input = { name, currency: 'USD', source: catalogueName, lines, ...(effectiveFrom && { effectiveFrom: effectiveFrom.toISOString() }) }
+  const input = {
+    name,
+    currency: 'USD',
+    source: catalogueName,
+    lines,
+    ...(effectiveFrom && { effectiveFrom: effectiveFrom.toISOString() }),
+  }
   return { kind: 'priceSheet' as const, input }
 }
 
@@ -80,7 +94,9 @@ function vendorOf(platform: string) {
 
 function nothing(provider: string | undefined): Failed {
   const what = provider ? `provider/${provider} has no model` : 'There is no model'
-  return failed('NO_MODELS', `${what} whose price the catalogue knows.`, { advice: 'sluice provider add openai --key env:OPENAI_API_KEY' })
+  return failed('NO_MODELS', `${what} whose price the catalogue knows.`, {
+    advice: 'sluice provider add openai --key env:OPENAI_API_KEY',
+  })
 }
 
 function instantOf(typed: string): Date | undefined {

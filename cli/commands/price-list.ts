@@ -17,7 +17,7 @@ interface Model {
   prices: Price[]
 }
 
-const words: Record<number, string> = { 1: 'each', 1_000: 'per thousand', 1_000_000: 'per million' }
+const words: Record<number, string> = { 1: 'each', 1000: 'per thousand', 1000000: 'per million' }
 
 export default command({
   name: 'price list',

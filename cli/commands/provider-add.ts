@@ -1,9 +1,9 @@
 import { handleOf } from '../../schema/handles.ts'
 import { type Client, openClient } from '../api/client.ts'
 import { listAll } from '../api/list.ts'
-import { catalogueName } from '../catalogue/prices.ts'
 import { listModels, withVersionPath } from '../catalogue/list-models.ts'
-import { type Declared, providerResources, type ProviderWish, withoutTakenAliases } from '../catalogue/resources.ts'
+import { catalogueName } from '../catalogue/prices.ts'
+import { type Declared, type ProviderWish, providerResources, withoutTakenAliases } from '../catalogue/resources.ts'
 import { isThere, readLocator, readSecret } from '../catalogue/secret.ts'
 import { vendorNames, vendors } from '../catalogue/vendors.ts'
 import { command } from '../command.ts'
@@ -63,7 +63,14 @@ async function readWish(vendorName: string, given: Typed, io: Io): Promise<Provi
     return failed('USAGE', `There is no provider ${JSON.stringify(vendorName)} in the catalogue.`, {
       advice: `known are ${vendorNames.join(', ')}; any other is declared in a file with \`sluice apply\``,
     })
-  const typed = given as { name?: string; key?: string; url?: string; compatible?: string; model: string[]; wildcard: boolean }
+  const typed = given as {
+    name?: string
+    key?: string
+    url?: string
+    compatible?: string
+    model: string[]
+    wildcard: boolean
+  }
   if (vendor.unbuilt && !typed.compatible)
     return refused(
       'NOT_BUILT',
@@ -99,7 +106,11 @@ function readKey(key: string | undefined, fromStdin: boolean): string | null | u
 }
 
 /** A self-hosted server is asked what it serves, unless its models were named. */
-async function withListedModels(wish: ProviderWish, secret: string | undefined, io: Io): Promise<ProviderWish | Failed> {
+async function withListedModels(
+  wish: ProviderWish,
+  secret: string | undefined,
+  io: Io,
+): Promise<ProviderWish | Failed> {
   if (wish.vendor !== 'self-hosted' || wish.models) return wish
   const held = secret ?? (wish.locator?.startsWith('env:') ? io.env[wish.locator.slice(4)] : undefined)
   const listed = await listModels(wish.baseUrl!, held)

@@ -55,12 +55,22 @@ const document = `query Spend($window: TimeRange!, $interval: Interval!, $groupB
 export default command({
   name: 'spend',
   description: 'Shows what was spent. The server makes every sum; how far it is settled is said.',
-  example: 'sluice spend --by project --since 7d\nsluice spend --by model --since 24h --interval hour\nsluice spend --by label:case -o json',
+  example:
+    'sluice spend --by project --since 7d\nsluice spend --by model --since 24h --interval hour\nsluice spend --by label:case -o json',
   options: {
-    by: { type: 'string', hint: 'what,…', description: 'team, project, principal, api-key, provider, model, alias, data-plane, label:<key>; default project' },
+    by: {
+      type: 'string',
+      hint: 'what,…',
+      description:
+        'team, project, principal, api-key, provider, model, alias, data-plane, label:<key>; default project',
+    },
     since: { type: 'string', hint: '7d', description: 'a duration back from now, or an instant; default 7d' },
     until: { type: 'string', hint: 'instant', description: 'default: now' },
-    interval: { type: 'string', values: intervals.map((one) => one.toLowerCase()), description: 'a line for each; default total' },
+    interval: {
+      type: 'string',
+      values: intervals.map((one) => one.toLowerCase()),
+      description: 'a line for each; default total',
+    },
     top: { type: 'string', hint: '10', description: 'the largest groups, 1 to 1000; the rest is one line' },
   },
   async run({ options, format }, io) {
@@ -94,11 +104,17 @@ export default command({
 function readGroups(typed: string): { groupBy: string[]; labels: string[] } | { wrong: string } {
   const groupBy: string[] = []
   const labels: string[] = []
-  for (const word of typed.split(',').map((one) => one.trim()).filter(Boolean)) {
+  for (const word of typed
+    .split(',')
+    .map((one) => one.trim())
+    .filter(Boolean)) {
     const dimension = word.toUpperCase().replaceAll('-', '_')
     if (word.startsWith('label:') && word.length > 6) labels.push(word.slice(6))
     else if ((dimensions as readonly string[]).includes(dimension)) groupBy.push(dimension)
-    else return { wrong: `has no ${JSON.stringify(word)}; there is ${dimensions.map((one) => one.toLowerCase().replaceAll('_', '-')).join(', ')} and label:<key>` }
+    else
+      return {
+        wrong: `has no ${JSON.stringify(word)}; there is ${dimensions.map((one) => one.toLowerCase().replaceAll('_', '-')).join(', ')} and label:<key>`,
+      }
   }
   return { groupBy, labels }
 }
@@ -133,7 +149,8 @@ export function formatSpend(spend: Series, io: Pick<Io, 'env' | 'isStdoutTty'>):
     count('TOKENS', ({ tokens }) => tokens),
     { title: '', value: ({ cost }) => bar(parseAmount(cost.amount)!, most, barWidth) },
   ]
-  const waiting = spend.pending.length > 0 ? `; not waited for: ${spend.pending.map(({ handle }) => handle).join(', ')}` : ''
+  const waiting =
+    spend.pending.length > 0 ? `; not waited for: ${spend.pending.map(({ handle }) => handle).join(', ')}` : ''
   const foot = colour.dim(`settled through ${spend.settledThrough}${waiting}`)
   return `${formatTable(lines, columns)}${colour.bold(`total ${spend.total.amount} ${spend.currency}`)}  ${foot}\n`
 }

@@ -2,9 +2,9 @@ import { clientOf, findAccess, settingsOf } from '../api/client.ts'
 import { command } from '../command.ts'
 import type { ExitCode, Io } from '../io.ts'
 import { banner, type Running } from '../processes/banner.ts'
+import { openControlPlane } from '../processes/control-plane.ts'
 import { prepare, type Seeds } from '../processes/first-start.ts'
 import { type GatewayAddresses, GatewayProcess } from '../processes/gateway-process.ts'
-import { clockOf, logOf } from '../processes/surroundings.ts'
 import { until } from '../processes/until.ts'
 import type { Settings } from '../settings.ts'
 import { type Failed, failed, isFailed } from '../trouble.ts'
@@ -17,20 +17,8 @@ export default command({
   async run({ format }, io) {
     const settings = settingsOf(io)
     if (isFailed(settings)) return settings
-    const { startControlPlane } = await import('../../control-plane/main.ts')
-    const { dataDir, databaseUrl, masterKey, host, port, tlsCert, tlsKey } = settings
-    const tls = tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined
-    const plane = await startControlPlane({
-      dataDir,
-      databaseUrl,
-      masterKey,
-      host,
-      port,
-      tls,
-      clock: clockOf(settings),
-      log: logOf(settings, io),
-    })
-    if ('refused' in plane) return failed('CANNOT_START', plane.refused)
+    const plane = await openControlPlane(settings, io)
+    if (isFailed(plane)) return plane
     try {
       return await runGateway(settings, plane.url, io, format === 'json')
     } finally {

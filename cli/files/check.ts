@@ -17,7 +17,10 @@ export interface FileResource {
 }
 
 /** Documents as resources; everything that is wrong with any of them, each with its line. */
-export function checkDocuments(documents: readonly SourceDocument[]): { resources: FileResource[]; troubles: Trouble[] } {
+export function checkDocuments(documents: readonly SourceDocument[]): {
+  resources: FileResource[]
+  troubles: Trouble[]
+} {
   const resources: FileResource[] = []
   const troubles: Trouble[] = []
   const seen = new Map<string, string>()
@@ -26,7 +29,11 @@ export function checkDocuments(documents: readonly SourceDocument[]): { resource
     if (!resource) continue
     const first = seen.get(resource.handle)
     if (first)
-      troubles.push({ code: 'TWICE', message: `${resource.handle} is declared at ${first} already.`, where: source.at(['name']) })
+      troubles.push({
+        code: 'TWICE',
+        message: `${resource.handle} is declared at ${first} already.`,
+        where: source.at(['name']),
+      })
     seen.set(resource.handle, first ?? source.at(['name']))
     resources.push(resource)
   }
@@ -45,7 +52,8 @@ function checkDocument(source: SourceDocument, troubles: Trouble[]): FileResourc
     return undefined
   }
   const name = resourceName.safeParse(value.name)
-  if (!name.success) bad(value.name === undefined ? 'name is missing.' : `name ${name.error.issues[0]!.message}.`, ['name'])
+  if (!name.success)
+    bad(value.name === undefined ? 'name is missing.' : `name ${name.error.issues[0]!.message}.`, ['name'])
   const fields = documentFields(kind)
   const known = new Set(['kind', 'id', 'name', ...fields.map(({ key }) => key)])
   for (const key of Object.keys(value))
@@ -110,7 +118,8 @@ function withoutNulls(type: z.ZodType, value: unknown): unknown {
   const { type: inner } = fieldOf(type)
   if (inner instanceof z.ZodArray && Array.isArray(value))
     return value.map((item) => withoutNulls(inner.element as z.ZodType, item))
-  if (!(inner instanceof z.ZodObject) || typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  if (!(inner instanceof z.ZodObject) || typeof value !== 'object' || value === null || Array.isArray(value))
+    return value
   const kept = Object.entries(value).filter(([, item]) => item !== null)
   return Object.fromEntries(
     kept.map(([key, item]) => [key, inner.shape[key] ? withoutNulls(inner.shape[key] as z.ZodType, item) : item]),

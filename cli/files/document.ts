@@ -16,9 +16,13 @@ export interface DocumentField {
   field: Field
 }
 
-const shared: DocumentField[] = [{ key: 'labels', name: 'labels', type: labels().default({}), field: fieldOf(labels().default({})) }]
+const shared: DocumentField[] = [
+  { key: 'labels', name: 'labels', type: labels().default({}), field: fieldOf(labels().default({})) },
+]
 
-const fieldsByKind = new Map<Kind, readonly DocumentField[]>(kindList.map((kind) => [kind, [...shared, ...ownFields(kind)]]))
+const fieldsByKind = new Map<Kind, readonly DocumentField[]>(
+  kindList.map((kind) => [kind, [...shared, ...ownFields(kind)]]),
+)
 
 /** What a document of a kind may hold beside `kind` and `name`, in the order it is written. */
 export function documentFields(kind: Kind): readonly DocumentField[] {

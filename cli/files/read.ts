@@ -52,7 +52,8 @@ function listFiles(path: string, troubles: Trouble[]): string[] {
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
   if (found.length === 0) troubles.push({ code: 'NO_FILE', message: `${path} holds no .yaml, .yml or .json file.` })
-  if (found.length > filesMax) troubles.push({ code: 'TOO_LARGE', message: `${path} holds more than ${filesMax} files.` })
+  if (found.length > filesMax)
+    troubles.push({ code: 'TOO_LARGE', message: `${path} holds more than ${filesMax} files.` })
   return found.slice(0, filesMax)
 }
 
@@ -76,7 +77,11 @@ export function parseText(file: string, text: string): { documents: SourceDocume
   for (const document of Array.isArray(parsed) ? parsed : []) {
     for (const { code, message, pos } of document.errors) {
       const [sentence] = message.split(/ at line \d+/)
-      troubles.push({ code: 'BAD_FILE', message: `${sentence} (${code})`, where: `${file}:${lines.linePos(pos[0]).line}` })
+      troubles.push({
+        code: 'BAD_FILE',
+        message: `${sentence} (${code})`,
+        where: `${file}:${lines.linePos(pos[0]).line}`,
+      })
     }
     if (document.errors.length > 0 || document.contents === null) continue
     readDocument(file, document as Document.Parsed, lines, documents, troubles)
@@ -128,7 +133,8 @@ function lineOfPath(document: Document.Parsed, path: readonly (string | number)[
       line = lineOf(pair.key)
       node = pair.value
     } else {
-      node = document.contents && (node as { get?: (key: unknown, keep: boolean) => unknown })?.get?.(Number(step), true)
+      node =
+        document.contents && (node as { get?: (key: unknown, keep: boolean) => unknown })?.get?.(Number(step), true)
       if (!node) return line
       line = lineOf(node)
     }

@@ -14,7 +14,9 @@ const members = `members(first: ${membersPageSize}) { nodes { principal { handle
 
 /** A query for one page of a kind with every field that its document holds, made from its declaration. */
 export function pageQuery(kind: Kind): string {
-  const fields = documentFields(kind).map(({ name, type }) => (isConnection(kind, name) ? members : `${name}${inner(type)}`))
+  const fields = documentFields(kind).map(({ name, type }) =>
+    isConnection(kind, name) ? members : `${name}${inner(type)}`,
+  )
   return `query Page($after: Cursor, $labels: Labels) {
   tenant {
     configRevision
@@ -48,7 +50,8 @@ export function asWritten(type: z.ZodType, value: unknown): unknown {
   if (value === null || value === undefined) return null
   const { type: found, meta } = fieldOf(type)
   if (meta.ref) return (value as { handle: string }).handle
-  if (found instanceof z.ZodArray) return (value as unknown[]).map((item) => asWritten(found.element as z.ZodType, item))
+  if (found instanceof z.ZodArray)
+    return (value as unknown[]).map((item) => asWritten(found.element as z.ZodType, item))
   if (!(found instanceof z.ZodObject)) return value
   const fields = Object.entries(found.shape).map(([name, field]) => [
     name,

@@ -7,6 +7,8 @@ const pointer = `# yaml-language-server: $schema=./${schemaFile}`
 
 /** Documents as one YAML text; the first line tells editors where the schema is. */
 export function writeYaml(documents: readonly FileDocument[]): string {
-  const texts = documents.map((document) => new Document(document, { aliasDuplicateObjects: false }).toString({ lineWidth: 120 }))
+  const texts = documents.map((document) =>
+    new Document(document, { aliasDuplicateObjects: false }).toString({ lineWidth: 120 }),
+  )
   return `${pointer}\n${texts.join('---\n')}`
 }

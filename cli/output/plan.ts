@@ -3,7 +3,12 @@ import type { Io } from '../io.ts'
 import { type Colour, paint } from './paint.ts'
 import { plain } from './table.ts'
 
-const marks = { CREATE: ['+', 'green'], UPDATE: ['~', 'yellow'], ARCHIVE: ['-', 'red'], UNCHANGED: [' ', 'dim'] } as const
+const marks = {
+  CREATE: ['+', 'green'],
+  UPDATE: ['~', 'yellow'],
+  ARCHIVE: ['-', 'red'],
+  UNCHANGED: [' ', 'dim'],
+} as const
 
 /** A plan for people: what would change, field by field, then what it touches and what to beware of. */
 export function formatPlan(io: Pick<Io, 'env' | 'isStdoutTty'>, plan: Plan): string {

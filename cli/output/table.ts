@@ -23,7 +23,7 @@ export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<
 
 /** Text that cannot move the cursor or change colours. */
 export function plain(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '�')
+  return text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, '�')
 }
 
 function widthOf(text: string): number {

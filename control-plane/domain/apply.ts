@@ -1,5 +1,6 @@
 import { and, eq, isNull, notInArray } from 'drizzle-orm'
-import type { Resource } from '../../schema/config/index.ts'
+import { declarations, type Resource } from '../../schema/config/index.ts'
+import { findReferences } from '../../schema/config/walk.ts'
 import { handleOf, type Kind, kinds, parseRef } from '../../schema/handles.ts'
 import type { Tx } from '../db/database.ts'
 import { resource } from '../db/tables.ts'
@@ -59,7 +60,10 @@ export async function apply(ctx: Context, actor: Actor, input: ApplyInput): Prom
       path: ['resources', String(index), kind],
     }))
     const drafts = await draftItems(lookup, items, ctx.clock.now(), errors)
-    return input.prune ? [...drafts, ...(await prunedBy(tx, actor.tenant, input.prune, lookup, drafts, errors))] : drafts
+    if (input.prune && Object.keys(input.prune).length === 0)
+      errors.push(invalidInput(['prune'], 'needs at least one label: without one it would archive everything else'))
+    // With errors in the input it is not known what the input mentions, and so not what is to be pruned.
+    return input.prune && errors.length === 0 ? [...drafts, ...(await prunedBy(tx, actor.tenant, input.prune, lookup, drafts))] : drafts
   })
 }
 
@@ -175,24 +179,26 @@ function checkRevision(drafts: Draft[], ifRevision: number, current: number, err
   }
 }
 
-/** What leaves must be named by nothing that stays. Who named it but no longer will, does not count. */
+/** What leaves must be named by nothing that stays: neither by what this write leaves alone, nor by what it writes. */
 async function checkReferenced(tx: Tx, tenant: string, drafts: Draft[], errors: UserError[]) {
-  const leaving = new Map(drafts.filter(({ after }) => after.archivedAt).map((draft) => [draft.after.id, draft]))
-  if (leaving.size === 0) return
+  const leaving = drafts.filter(({ after }) => after.archivedAt)
+  if (leaving.length === 0) return
   const rewritten = new Map(drafts.map(({ after }) => [after.id, after]))
-  const naming = (await referrers(tx, tenant, [...leaving.keys()])).filter(({ from, to }) => {
-    const after = rewritten.get(from)
-    return !leaving.has(from) && (!after || JSON.stringify(after.spec).includes(to))
-  })
-  const holders = new Map<string, Resource>()
-  const found = await resourcesByIds(tx, tenant, [...new Set(naming.map(({ from }) => from))])
-  for (const holder of found) if (holder) holders.set(holder.id, holder)
-  for (const [id, { after, path }] of leaving) {
-    const by = [...new Set(naming.filter(({ to }) => to === id).map(({ from }) => from))]
-    const named = by.flatMap((from) => holders.get(from) ?? [])
+  const ids = leaving.map(({ after }) => after.id)
+  const naming = (await referrers(tx, tenant, ids)).filter(({ from }) => !rewritten.has(from))
+  const written = drafts.filter(({ after }) => !after.archivedAt).flatMap(({ after }) => referencesOf(after))
+  const holders = new Map<string, Resource>(rewritten)
+  for (const one of await resourcesByIds(tx, tenant, [...new Set(naming.map(({ from }) => from))]))
+    if (one) holders.set(one.id, one)
+  for (const { after, path } of leaving) {
+    const by = new Set([...naming, ...written].filter(({ to }) => to === after.id).map(({ from }) => from))
+    const named = [...by].flatMap((from) => holders.get(from) ?? [])
     if (named.length > 0) errors.push(stillReferenced(path, handleOf(after.kind, after.name), named))
   }
 }
+
+const referencesOf = ({ id, kind, spec }: Resource) =>
+  findReferences(declarations[kind].spec.shape, spec).map(({ value }) => ({ from: id, to: value }))
 
 function retired(before: Resource, path: string[], lookup: Lookup, nowMs: number): Draft {
   const after = { ...before, archivedAt: new Date(nowMs) } as Resource
@@ -207,12 +213,7 @@ async function prunedBy(
   labels: Record<string, string>,
   lookup: Lookup,
   drafts: Draft[],
-  errors: UserError[],
 ): Promise<Draft[]> {
-  if (Object.keys(labels).length === 0) {
-    errors.push(invalidInput(['prune'], 'needs at least one label: without one it would archive everything else'))
-    return []
-  }
   const kept = new Set(drafts.map(({ after }) => after.id))
   const spared = ['tenant', ...issuedKinds]
   const rows = await tx

@@ -26,7 +26,7 @@ interface Placed extends Item {
  */
 export async function draftItems(lookup: Lookup, items: Item[], nowMs: number, errors: UserError[]): Promise<Draft[]> {
   const placed = await placeItems(lookup, items, errors)
-  const drafts = placed.flatMap((item) => draftItem(lookup, item, nowMs, errors))
+  const drafts = placed.map((item) => draftItem(lookup, item, nowMs, errors))
   const mentioned = drafts.flatMap(({ draft }) =>
     findReferences(declarations[draft.after.kind].spec.shape, draft.after.spec).map(({ value }) => value),
   )
@@ -34,6 +34,26 @@ export async function draftItems(lookup: Lookup, items: Item[], nowMs: number, e
   for (const { draft, valid } of drafts) if (valid) resolveReferences(lookup, draft, errors)
   for (const { draft, valid } of drafts) if (valid) checkRules(draft, errors)
   return drafts.filter(({ valid }) => valid).map(({ draft }) => draft)
+}
+
+/** A resource of a kind that only a verb of its own makes: its fields at the top of that verb's input. */
+export async function draftNew(
+  lookup: Lookup,
+  kind: Kind,
+  input: Record<string, unknown>,
+  nowMs: number,
+  errors: UserError[],
+): Promise<Draft | undefined> {
+  const name = parseName(input, [], errors)
+  await lookup.load(name === undefined ? [] : [handleOf(kind, name)])
+  const { draft, valid } = draftItem(lookup, { kind, input, path: [], name: name ?? '', before: undefined }, nowMs, errors)
+  if (!valid) return undefined
+  const { shape } = declarations[kind].spec
+  await lookup.load(findReferences(shape, draft.after.spec).map(({ value }) => value))
+  resolveReferences(lookup, draft, errors)
+  checkRules(draft, errors)
+  checkNames(lookup, [draft], errors)
+  return draft
 }
 
 async function placeItems(lookup: Lookup, items: Item[], errors: UserError[]): Promise<Placed[]> {
@@ -85,7 +105,7 @@ function draftItem(
   { kind, input, path, name, before }: Placed,
   nowMs: number,
   errors: UserError[],
-): { draft: Draft; valid: boolean }[] {
+): { draft: Draft; valid: boolean } {
   const already = errors.length
   const labels = parseLabels(input, before, path, errors)
   const spec = parseSpec(kind, input, before, path, errors)
@@ -94,7 +114,7 @@ function draftItem(
   const base = before ?? { id: mintId(kind, nowMs), kind, ...made }
   const after = { ...base, name, labels, spec: spec ?? before?.spec ?? {} } as Resource
   lookup.overlay(after)
-  return [{ draft: { before, after, path }, valid }]
+  return { draft: { before, after, path }, valid }
 }
 
 function resolveReferences(lookup: Lookup, { before, after, path }: Draft, errors: UserError[]) {

@@ -2,7 +2,8 @@ import type { Server } from 'bun'
 import type { Context } from '../domain/context.ts'
 import { type Actor, authenticate } from '../domain/actor.ts'
 import { readCookie } from '../sessions/cookie.ts'
-import { type Session, sessionsOf } from '../sessions/sessions.ts'
+import { reloadActor } from '../sessions/reload.ts'
+import { sessionsOf } from '../sessions/sessions.ts'
 
 /** Who sends a request, and how it proved it. */
 export interface Caller {
@@ -27,11 +28,15 @@ export async function callerByToken(ctx: Context, token: string, address?: strin
 }
 
 /** The caller behind a browser's cookie. */
-export function callerByCookie(ctx: Context, request: Request, cookie: string): Caller | undefined {
+export async function callerByCookie(ctx: Context, request: Request, cookie: string): Promise<Caller | undefined> {
   const secret = readCookie(request, cookie)
-  const find = (): Session | undefined => (secret ? sessionsOf(ctx).find(secret) : undefined)
-  const session = find()
-  return session && { actor: session.actor, via: 'session', recheck: async () => find()?.actor }
+  if (!secret) return undefined
+  const recheck = async () => {
+    const session = sessionsOf(ctx).find(secret)
+    return session && reloadActor(ctx, session.actor)
+  }
+  const actor = await recheck()
+  return actor && { actor, via: 'session', recheck }
 }
 
 /** A token is believed first; one that is wrong is not made good by a cookie. */

@@ -45,11 +45,13 @@ export function graphqlSocket(yoga: Yoga, options: GraphqlOptions): WebSocketHan
     },
     execute: (args) => (args as Enveloped).rootValue.execute(args),
     subscribe: (args) => (args as Enveloped).rootValue.subscribe(args),
-    onNext: (_context, _id, _payload, args, result) =>
-      finishResult(result as ExecutionResult, (args as Enveloped).requestId, options.report),
+    onNext: (_context, _id, _payload, args, result) => {
+      const finished = finishResult(result as ExecutionResult, (args as Enveloped).requestId, options.report)
+      return finished.errors ? { ...finished, errors: finished.errors.map(withoutHttp) } : finished
+    },
     onError: (_context, _id, _payload, errors) => {
       const requestId = mintId('correlation')
-      return errors.map((error) => finishError(error, requestId, options.report))
+      return errors.map((error) => withoutHttp(finishError(error, requestId, options.report)))
     },
   }) as unknown as WebSocketHandler<GraphqlSocketData>
   return { ...handler, message: bounded(handler, options.bodyBytesMax) }
@@ -62,6 +64,12 @@ async function stillGood(socket: Socket): Promise<Caller | undefined> {
   if (caller && actor) return { ...caller, actor }
   socket.close(forbidden, 'Forbidden')
   return undefined
+}
+
+/** A status means nothing on a socket. */
+function withoutHttp(error: GraphQLError): GraphQLError {
+  const { http: _, ...extensions } = error.extensions
+  return new GraphQLError(error.message, { ...error, nodes: error.nodes, extensions })
 }
 
 async function prepare(yoga: Yoga, caller: Caller | undefined, params: { query: string; operationName?: string | null; variables?: Record<string, unknown> | null }) {

@@ -83,7 +83,8 @@ export async function serveControlPlane(ctx: Context, options: ServeOptions): Pr
     url: `${secure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
     port: server.port!,
     async stop() {
-      await Promise.race([server.stop(false), Bun.sleep(stopGraceMs)])
+      const finished = server.stop(false)
+      if (server.pendingRequests > 0) await Promise.race([finished, Bun.sleep(stopGraceMs)])
       await server.stop(true)
     },
   }
@@ -147,7 +148,7 @@ async function graphqlRoute(parts: Parts, request: Request, server: Server<never
   if (isForeign(request)) return refused('FOREIGN_ORIGIN', requestId)
   const address = addressOf(request, server)
   if (request.headers.get('upgrade')?.toLowerCase() === 'websocket') {
-    const session = callerByCookie(ctx, request, cookie)
+    const session = await callerByCookie(ctx, request, cookie)
     return upgradeGraphql(request, server as unknown as Server<GraphqlSocketData>, { address, session })
   }
   if (Number(request.headers.get('content-length') ?? 0) > graphql.bodyBytesMax) return refused('TOO_LARGE', requestId)

@@ -2,6 +2,7 @@ import { sealEnvelope, wrapContentKey } from '../../air-gap/envelope.ts'
 import { keyDeltasPerMessageMax } from '../../schema/link.ts'
 import type { KeyDelta, SnapshotManifest } from '../../schema/snapshot.ts'
 import type { CurrentSnapshot } from '../domain/snapshots.ts'
+import { coalesce } from './coalesce.ts'
 import type { LinkDomain } from './domain.ts'
 import type { PlaneSession } from './plane-session.ts'
 import type { OnlineKey } from './trust.ts'
@@ -19,15 +20,15 @@ interface Numbered {
   hasSecrets: boolean
 }
 
-/** Brings one tenant's planes up to date: key deltas at once, then the snapshot. One run at a time; a wake during a run runs it again. */
+/** Brings one tenant's planes up to date. Key deltas and snapshots go side by side: a revocation never waits for a compile. */
 export class TenantFeed {
   readonly #tenant: string
   readonly #domain: LinkDomain
   readonly #online: OnlineKey
   readonly #sessions = new Set<PlaneSession>()
+  readonly #wakeDeltas = coalesce(() => this.#sendDeltas())
+  readonly #wakeSnapshot = coalesce(() => this.#sendSnapshot())
   #numbered: Numbered | undefined
-  #running: Promise<void> | undefined
-  #again = false
 
   constructor(tenant: string, domain: LinkDomain, online: OnlineKey) {
     this.#tenant = tenant
@@ -48,37 +49,22 @@ export class TenantFeed {
   }
 
   /** Rejects where the database does; the caller says so and wakes it again later. */
-  wake(): Promise<void> {
-    this.#again = true
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined
-    })
-    return this.#running
+  async wake(): Promise<void> {
+    await Promise.all([this.#wakeDeltas(), this.#wakeSnapshot()])
   }
 
-  async #run(): Promise<void> {
-    while (this.#again) {
-      this.#again = false
-      // Before the compile: a revocation does not wait for it.
-      await this.#sendDeltas([...this.#sessions].filter(({ held }) => held.contentDigest !== null))
-      await this.#sendSnapshot()
-      await this.#sendDeltas([...this.#sessions])
-    }
-  }
-
-  async #sendDeltas(sessions: PlaneSession[]): Promise<void> {
+  /** To planes that hold a snapshot; who has none gets one first, with all keys in it. */
+  async #sendDeltas(): Promise<void> {
+    const sessions = [...this.#sessions].filter(({ held }) => held.contentDigest !== null)
     if (sessions.length === 0) return
-    const oldest = Math.min(...sessions.map(({ held }) => held.deltaNumber))
-    const deltas = await this.#domain.deltasSince(this.#tenant, oldest)
-    if (deltas.length === 0) return
+    const deltas = await this.#domain.deltasSince(this.#tenant, Math.min(...sessions.map(({ held }) => held.deltaNumber)))
     for (const session of sessions) {
       const lacking = deltas.filter(({ number }) => number > session.held.deltaNumber)
-      if (lacking.length === 0) continue
-      for (const chunk of chunks(lacking)) session.send({ type: 'deltas', tenant: this.#tenant, deltas: chunk }, 'urgent')
-      session.held.deltaNumber = lacking.at(-1)!.number
-      // The domain answers a bounded number at once.
-      this.#again = true
+      for (const some of chunks(lacking)) session.send({ type: 'deltas', tenant: this.#tenant, deltas: some }, 'urgent')
+      session.held.deltaNumber = lacking.at(-1)?.number ?? session.held.deltaNumber
     }
+    // The domain answers a bounded number at once.
+    if (deltas.length > 0) await this.#sendDeltas()
   }
 
   async #sendSnapshot(): Promise<void> {
@@ -93,6 +79,7 @@ export class TenantFeed {
       session.held.contentDigest = contentDigest
       session.held.deltaNumber = Math.max(session.held.deltaNumber, deltaNumber)
     }
+    await this.#wakeDeltas()
   }
 
   /** The sequence is taken before the content is read, so that a later number never stands for an older content. */

@@ -1,6 +1,6 @@
 import type { Codec as CodecName, RetryCause } from '../../schema/config/index.ts'
 import type { Refusal } from '../../schema/refusals.ts'
-import type { Reading } from '../ports.ts'
+import type { Reading } from '../reading.ts'
 import type { RunningModel } from '../snapshot/running.ts'
 
 /** One wire protocol: how its requests are read and written, its answers followed, its errors told and understood. */

@@ -7,23 +7,58 @@ import { isUnpriced, ratesFor } from './rates.ts'
 import type { RunningSnapshot } from './running.ts'
 import { Freshness, KeyOverlay, runningSet, runningTenant } from './running-set.ts'
 
-const grant = { team: null, project: 'prj_1', principal: 'prn_1', aliases: ['als_1'], requestLabels: {}, allowedAddresses: [] }
+const grant = {
+  team: null,
+  project: 'prj_1',
+  principal: 'prn_1',
+  aliases: ['als_1'],
+  requestLabels: {},
+  allowedAddresses: [],
+}
 const defaults = {
   retry: { attempts: 2, on: [], backoffMs: 200 },
   timeouts: { firstByteMs: 1, idleMs: 1, totalMs: 1 },
   breaker: { failures: 1, windowMs: 1, coolDownMs: 1 },
 }
 const provider = {
-  id: 'prv_1', name: 'openai', platform: 'OPENAI' as const, codecs: ['OPENAI_CHAT' as const], baseUrl: 'https://example.test/v1',
-  region: null, apiVersion: null, selfHosted: false, headers: {}, forwardHeaders: [], proxy: null, caBundle: null,
+  id: 'prv_1',
+  name: 'openai',
+  platform: 'OPENAI' as const,
+  codecs: ['OPENAI_CHAT' as const],
+  baseUrl: 'https://example.test/v1',
+  region: null,
+  apiVersion: null,
+  selfHosted: false,
+  headers: {},
+  forwardHeaders: [],
+  proxy: null,
+  caBundle: null,
 }
 const model = (id: string, upstreamName: string, at = 0) => ({
-  id, name: id, provider: at, upstreamName, region: null, contextTokens: null, maxOutputTokens: null, defaultOutputTokens: null,
-  bounds: { tokensPerMessage: 16, tokensPerTool: 64, tokensPerImage: null, tokensPerPage: null, tokensPerAudioSecond: null },
+  id,
+  name: id,
+  provider: at,
+  upstreamName,
+  region: null,
+  contextTokens: null,
+  maxOutputTokens: null,
+  defaultOutputTokens: null,
+  bounds: {
+    tokensPerMessage: 16,
+    tokensPerTool: 64,
+    tokensPerImage: null,
+    tokensPerPage: null,
+    tokensPerAudioSecond: null,
+  },
 })
 const alias = (id: string, name: string) => ({ id, name, route: 0, allowLossy: false, deprecation: null })
 const line = (meter: 'INPUT_TOKENS' | 'OUTPUT_TOKENS', unitPrice: string, more: object = {}) => ({
-  model: 0, meter, unitPrice, aboveInputTokens: null, serviceTier: null, ...more,
+  model: 0,
+  meter,
+  unitPrice,
+  aboveInputTokens: null,
+  serviceTier: null,
+  ...more,
 })
 const config: SnapshotConfig = {
   schemaVersion: 1,
@@ -31,7 +66,17 @@ const config: SnapshotConfig = {
   revision: 7,
   grants: [grant],
   aliases: [alias('als_1', 'gpt-5'), alias('als_2', 'gpt-*'), alias('als_3', 'gpt-5-*'), alias('als_4', '*')],
-  routes: [{ id: null, strategy: 'PRIORITY', targets: [{ model: 0, credential: 0, weight: 1 }, { model: 1, credential: null, weight: 1 }], ...defaults }],
+  routes: [
+    {
+      id: null,
+      strategy: 'PRIORITY',
+      targets: [
+        { model: 0, credential: 0, weight: 1 },
+        { model: 1, credential: null, weight: 1 },
+      ],
+      ...defaults,
+    },
+  ],
   models: [model('mdl_1', 'gpt-5'), model('mdl_2', 'gpt-*'), model('mdl_3', 'llama', 1)],
   providers: [provider, { ...provider, id: 'prv_2', name: 'own', selfHosted: true }],
   credentials: [{ id: 'crd_1', provider: 0, kind: 'API_KEY', source: 'STORED', locator: null, version: 1 }],
@@ -39,8 +84,13 @@ const config: SnapshotConfig = {
   policies: [],
 }
 const partsOf = (change: Partial<SnapshotConfig> = {}, shards: VerifiedParts['shards'] = new Map()): VerifiedParts => ({
-  tenant: 'ten_1', revision: 7, deltaNumber: 3, sequence: 5, configDigest: 'a'.repeat(64),
-  config: Buffer.from(JSON.stringify({ ...config, ...change })), shards,
+  tenant: 'ten_1',
+  revision: 7,
+  deltaNumber: 3,
+  sequence: 5,
+  configDigest: 'a'.repeat(64),
+  config: Buffer.from(JSON.stringify({ ...config, ...change })),
+  shards,
 })
 const build = (change: Partial<SnapshotConfig> = {}, shards?: VerifiedParts['shards']): RunningSnapshot => {
   const built = buildRunning(partsOf(change, shards))
@@ -48,10 +98,21 @@ const build = (change: Partial<SnapshotConfig> = {}, shards?: VerifiedParts['sha
   return built
 }
 const rowOf = (key: string, change: Partial<KeyRow> = {}): KeyRow => ({
-  hash: hashKey(key), apiKey: mintId('apiKey'), grant: 0, revoked: false, expiresAtMs: null, ...change,
+  hash: hashKey(key),
+  apiKey: mintId('apiKey'),
+  grant: 0,
+  revoked: false,
+  expiresAtMs: null,
+  ...change,
 })
 const deltaOf = (number: number, key: string, change: Partial<KeyDelta> = {}): KeyDelta => ({
-  number, hash: hashKey(key).toString('hex'), apiKey: 'key_delta', revoked: false, expiresAtMs: null, grant, ...change,
+  number,
+  hash: hashKey(key).toString('hex'),
+  apiKey: 'key_delta',
+  revoked: false,
+  expiresAtMs: null,
+  grant,
+  ...change,
 })
 
 describe('a running snapshot', () => {
@@ -99,19 +160,27 @@ describe('a running snapshot', () => {
     expect(unreadable(partsOf({ models: [model('mdl_1', 'x', 9)] }))).toBe(true)
     expect(unreadable(partsOf({ models: [model('mdl_1', 'x', -1)] }))).toBe(true)
     expect(unreadable(partsOf({ credentials: [{ ...config.credentials[0]!, provider: 2 }] }))).toBe(true)
-    expect(unreadable(partsOf({ routes: [{ ...config.routes[0]!, targets: [{ model: 7, credential: null, weight: 1 }] }] }))).toBe(true)
+    expect(
+      unreadable(partsOf({ routes: [{ ...config.routes[0]!, targets: [{ model: 7, credential: null, weight: 1 }] }] })),
+    ).toBe(true)
     expect(unreadable(partsOf({ schemaVersion: 2 as 1 }))).toBe(true)
     expect(unreadable(partsOf({ revision: 8 }))).toBe(true)
     expect(unreadable(partsOf({ aliases: undefined }))).toBe(true)
     expect(unreadable({ ...partsOf(), tenant: 'ten_2' })).toBe(true)
-    for (const text of ['', 'null', '[]', '{', '7']) expect(unreadable({ ...partsOf(), config: Buffer.from(text) }), text).toBe(true)
+    for (const text of ['', 'null', '[]', '{', '7'])
+      expect(unreadable({ ...partsOf(), config: Buffer.from(text) }), text).toBe(true)
   })
 })
 
 describe('rates', () => {
-  const sheet = (id: string, effectiveFromMs: number, lines: SnapshotConfig['priceSheets'][number]['lines'], unpricedCeiling: string | null = null) =>
-    ({ id, effectiveFromMs, unpricedCeiling, lines })
-  const ratesOf = (sheets: SnapshotConfig['priceSheets'], at: number, index = 0) => ratesFor(build({ priceSheets: sheets }).models[index]!, at)
+  const sheet = (
+    id: string,
+    effectiveFromMs: number,
+    lines: SnapshotConfig['priceSheets'][number]['lines'],
+    unpricedCeiling: string | null = null,
+  ) => ({ id, effectiveFromMs, unpricedCeiling, lines })
+  const ratesOf = (sheets: SnapshotConfig['priceSheets'], at: number, index = 0) =>
+    ratesFor(build({ priceSheets: sheets }).models[index]!, at)
 
   it('are those of the latest sheet in effect that names the model, whole', () => {
     const sheets = [
@@ -169,7 +238,9 @@ describe('rates', () => {
 
   it('are refused as a configuration where a price is not a whole number', () => {
     for (const unitPrice of ['-1', '1.5', '1e3', ''])
-      expect('unreadable' in buildRunning(partsOf({ priceSheets: [sheet('prs_1', 0, [line('INPUT_TOKENS', unitPrice)])] }))).toBe(true)
+      expect(
+        'unreadable' in buildRunning(partsOf({ priceSheets: [sheet('prs_1', 0, [line('INPUT_TOKENS', unitPrice)])] })),
+      ).toBe(true)
   })
 })
 
@@ -179,13 +250,20 @@ describe('keys', () => {
   const make = (rows: KeyRow[], overlay = new KeyOverlay()) => {
     const snapshot = build({}, packKeys(rows))
     overlay.absorb(snapshot.deltaNumber)
-    return { overlay, set: runningSet([{ tenant: runningTenant(snapshot, overlay, new Freshness(0, monotonic)), overlay }]) }
+    return {
+      overlay,
+      set: runningSet([{ tenant: runningTenant(snapshot, overlay, new Freshness(0, monotonic)), overlay }]),
+    }
   }
 
   it('are found by hash with their grant, revoked and expired ones too', () => {
     const revoked = mintKey('slk')
     const { set } = make([rowOf(known, { expiresAtMs: 99 }), rowOf(revoked, { revoked: true })])
-    expect(set.lookupKey(hashKey(known))).toMatchObject({ expiresAtMs: 99, revoked: false, grant: { project: 'prj_1' } })
+    expect(set.lookupKey(hashKey(known))).toMatchObject({
+      expiresAtMs: 99,
+      revoked: false,
+      grant: { project: 'prj_1' },
+    })
     expect(set.lookupKey(hashKey(known))?.grant.aliases?.has('als_1')).toBe(true)
     expect(set.lookupKey(hashKey(revoked))?.revoked).toBe(true)
     expect(set.lookupKey(hashKey(mintKey('slk')))).toBeUndefined()
@@ -263,7 +341,10 @@ describe('several tenants', () => {
     const member = (tenant: string, key: string) => {
       const parts = { ...partsOf({ tenant: { ...config.tenant, id: tenant } }, packKeys([rowOf(key)])), tenant }
       const overlay = new KeyOverlay()
-      return { tenant: runningTenant(buildRunning(parts) as RunningSnapshot, overlay, new Freshness(0, () => 0)), overlay }
+      return {
+        tenant: runningTenant(buildRunning(parts) as RunningSnapshot, overlay, new Freshness(0, () => 0)),
+        overlay,
+      }
     }
     const set = runningSet([member('ten_1', mine), member('ten_2', theirs)])
     expect(set.lookupKey(hashKey(mine))?.snapshot.tenant.id).toBe('ten_1')

@@ -1,5 +1,5 @@
 import type { Meter } from '../../../schema/config/index.ts'
-import type { Reading } from '../../ports.ts'
+import type { Reading } from '../../reading.ts'
 
 interface ChatUsage {
   prompt_tokens?: unknown

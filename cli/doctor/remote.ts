@@ -1,0 +1,155 @@
+import { type Client, clientOf, findAccess } from '../api/client.ts'
+import type { Settings } from '../settings.ts'
+import { isFailed } from '../trouble.ts'
+import { type Finding, fail, ok, warn } from './finding.ts'
+
+const timeoutMs = 3_000
+const clockOffsetMsMax = 5_000
+const backlogMax = 1_000
+const startIt = '`bun start` starts it here; SLUICE_CONTROL_URL names one elsewhere'
+
+/** What the processes say of themselves. What cannot be asked because something before it failed is left out. */
+export async function remoteFindings(settings: Settings, nowMs: number): Promise<Finding[]> {
+  const access = findAccess(settings)
+  const url = isFailed(access) ? (settings.controlUrl ?? `http://127.0.0.1:${settings.port}`) : access.controlUrl
+  const [control, gateway] = await Promise.all([controlPlane(url, nowMs), gatewayFindings(settings)])
+  if (isFailed(access) || control.some(({ state }) => state === 'fail')) return [...control, ...gateway]
+  return [...control, ...(await tenantFindings(clientOf(access))), ...gateway]
+}
+
+/** An answer, or that there is none. */
+async function get(url: string): Promise<{ status: number; text: string; date: string | null } | undefined> {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(timeoutMs), redirect: 'manual' })
+    return { status: answer.status, text: (await answer.text()).trim(), date: answer.headers.get('date') }
+  } catch {
+    return undefined
+  }
+}
+
+async function controlPlane(url: string, nowMs: number): Promise<Finding[]> {
+  const answer = await get(`${url}/readyz`)
+  if (!answer) return [fail('control plane', `nothing answers at ${url}`, startIt)]
+  if (answer.status !== 200 && answer.status !== 503)
+    return [
+      fail(
+        'control plane',
+        `${url} is something else: it answered ${answer.status}`,
+        `stop that program, or choose another port with SLUICE_PORT`,
+      ),
+    ]
+  if (answer.status === 503) return [fail('control plane', `${url} is not ready: ${answer.text}`, 'its log says more')]
+  return [ok('control plane', `${url} is ready`), ...clock(answer.date, nowMs)]
+}
+
+/** The date of an answer is cut to whole seconds. */
+function clock(date: string | null, nowMs: number): Finding[] {
+  const at = Date.parse(date ?? '')
+  if (Number.isNaN(at)) return []
+  const offMs = Math.abs(at + 500 - nowMs)
+  if (offMs <= clockOffsetMsMax) return [ok('clock', 'agrees with the control plane')]
+  return [warn('clock', `${Math.round(offMs / 1000)} s apart from the control plane`, 'set both clocks, with NTP')]
+}
+
+interface Answer {
+  viewer: { actor: { name: string }; permissions: string[] }
+  tenant: {
+    name: string
+    configRevision: number
+    dataPlanes: {
+      nodes: {
+        name: string
+        state: string
+        activeRevision: number | null
+        desiredRevision: number
+        instances: { nodes: { host: string | null; clockOffsetMs: number | null; state: string }[] }
+      }[]
+    }
+  }
+}
+
+const document = `query Doctor {
+  viewer { actor { name } permissions }
+  tenant {
+    name configRevision
+    dataPlanes(first: 100) { nodes {
+      name state activeRevision desiredRevision
+      instances(first: 20) { nodes { host clockOffsetMs state } }
+    } }
+  }
+}`
+
+async function tenantFindings(client: Client): Promise<Finding[]> {
+  const answer = await client.ask<Answer>(document)
+  if (isFailed(answer)) {
+    const [trouble] = answer.failed
+    return [fail('token', trouble!.message, trouble!.advice ?? 'set SLUICE_ADMIN_TOKEN')]
+  }
+  const { viewer, tenant } = answer
+  const planes = tenant.dataPlanes.nodes
+  return [
+    ok('token', `${viewer.actor.name} in tenant ${tenant.name}, ${viewer.permissions.length} permissions`),
+    ...(planes.length === 0 ? [warn('data planes', 'none is declared', '`bun start` enrols one')] : []),
+    ...planes.flatMap((plane) => planeFindings(plane, tenant.configRevision)),
+    // Budgets do not exist yet; until they do, everything may be spent.
+    warn(
+      'budget',
+      'there is no budget: spending is unlimited',
+      'watch it with `sluice spend`; limits on the side of the provider hold',
+    ),
+  ]
+}
+
+function planeFindings(plane: Answer['tenant']['dataPlanes']['nodes'][number], revision: number): Finding[] {
+  const check = `data plane ${plane.name}`
+  const { activeRevision: active, desiredRevision: desired } = plane
+  const skewed = plane.instances.nodes.filter(({ clockOffsetMs }) => Math.abs(clockOffsetMs ?? 0) > clockOffsetMsMax)
+  const clocks = skewed.map(({ host, clockOffsetMs }) =>
+    warn('clock', `${host ?? check} is ${clockOffsetMs} ms apart from the control plane`, 'set its clock, with NTP'),
+  )
+  if (plane.state === 'RETIRED') return []
+  if (active === null)
+    return [
+      warn(
+        check,
+        `no process of it is connected (${plane.state.toLowerCase()})`,
+        'start its gateway; its log says why it is not connected',
+      ),
+    ]
+  if (active < desired)
+    return [
+      warn(check, `runs revision ${active}, ${desired} is declared`, 'wait a moment; if it stays so, its log says why'),
+      ...clocks,
+    ]
+  return [ok(check, `runs revision ${active}${active === revision ? ', the newest' : ''}`), ...clocks]
+}
+
+/** The local gateway's own word: its health port is on this machine or nowhere. */
+async function gatewayFindings({ host, opsPort, gatewayPort }: Settings): Promise<Finding[]> {
+  const at = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  const ready = await get(`http://${at}:${opsPort}/readyz`)
+  if (!ready) {
+    const other = await get(`http://${at}:${gatewayPort}/healthz`)
+    if (!other)
+      return [
+        warn('gateway', `none answers on ports ${gatewayPort} and ${opsPort} here`, '`bun start`, or `sluice gateway`'),
+      ]
+    return [
+      warn(
+        'gateway',
+        `port ${gatewayPort} answers, its health port ${opsPort} does not`,
+        'another program may hold one of them: SLUICE_GATEWAY_PORT and SLUICE_OPS_PORT choose others',
+      ),
+    ]
+  }
+  if (ready.status !== 200) return [fail('gateway', `not ready: ${ready.text.slice(0, 300)}`, 'its log says more')]
+  const metrics = await get(`http://${at}:${opsPort}/metrics`)
+  return [ok('gateway', `ready on port ${gatewayPort}`), ...backlog(metrics?.text ?? '')]
+}
+
+function backlog(metrics: string): Finding[] {
+  const [, waiting] = /^sluice_record_backlog(?:\{[^}]*\})? (\d+)/m.exec(metrics) ?? []
+  if (waiting === undefined) return []
+  if (Number(waiting) <= backlogMax) return [ok('journal', `${waiting} records wait for delivery`)]
+  return [warn('journal', `${waiting} records wait for delivery`, 'is the control plane reachable from the gateway?')]
+}
