@@ -70,7 +70,8 @@ export function credentialSecrets(options: {
     secretOf(credential) {
       if (credential.source === 'STORED') return openStored(credential)
       if (credential.source === 'ENVIRONMENT') {
-        const text = env[credential.locator?.replace(/^env:/, '') ?? '']?.trim()
+        const name = credential.locator?.replace(/^env:/, '') ?? ''
+        const text = Object.hasOwn(env, name) ? env[name]?.trim() : undefined
         return text ? new RedactedSecret(text) : missing(credential, 'its environment variable is not set on this gateway')
       }
       if (credential.source === 'FILE') {

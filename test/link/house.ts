@@ -6,7 +6,6 @@ import { openPlaneLink, type PlaneLink } from '../../adapters/ports/link-client.
 import { SnapshotStore } from '../../adapters/ports/snapshot-store.ts'
 import type { Installation } from '../../control-plane/domain/installation.ts'
 import { type PlaneRoutes, type PlaneSocketData, routesOver } from '../../control-plane/link/routes.ts'
-import type { DomainDouble } from './domain-double.ts'
 import { JournalDouble } from './journal-double.ts'
 
 const undo: (() => unknown)[] = []
@@ -30,7 +29,7 @@ export interface ControlPlane {
 }
 
 /** The control plane's side of the link on a port of its own. */
-export function startControlPlane(domain: DomainDouble, installation: Installation, port = 0): ControlPlane {
+export function startControlPlane(domain: LinkDomain, installation: Installation, port = 0): ControlPlane {
   const said: string[] = []
   const routes: PlaneRoutes = routesOver(domain, installation, (level, sentence) => said.push(`${level}: ${sentence}`))
   const server = Bun.serve<PlaneSocketData>({

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { openInstance } from '../../adapters/ports/instance-identity.ts'
@@ -257,10 +257,13 @@ describe('trust', () => {
     const { domain, control, dataDir } = await begin()
     const plane = await startPlane({ url: control.url, dataDir, tenant: domain.tenant })
     await plane.link.opened()
-    await plane.stop()
-    const copy = await startPlane({ url: control.url, dataDir, tenant: domain.tenant })
+    // Somebody copied the data directory to another machine.
+    const copied = makeFolder()
+    cpSync(dataDir, copied, { recursive: true, filter: (path) => !path.endsWith('.lock') })
+    const copy = await startPlane({ url: control.url, dataDir: copied, tenant: domain.tenant })
     await copy.link.opened()
     expect(copy.link.status().epoch).toBe(2)
+    await until('the goodbye', () => plane.said.some((said) => said.includes('A newer link of this instance')))
   })
 })
 
@@ -282,7 +285,7 @@ describe('parts', () => {
 })
 
 describe('the door', () => {
-  const speak = (url: string, frames: (string | Uint8Array)[]) =>
+  const speak = (url: string, frames: (string | Uint8Array<ArrayBuffer>)[]) =>
     new Promise<string[]>((resolve) => {
       const heard: string[] = []
       const socket = new WebSocket(`${url.replace('http', 'ws')}/plane/v1/link`)
@@ -296,7 +299,7 @@ describe('the door', () => {
   it('is shut on who speaks out of turn, in another form, or too much at once', async () => {
     const { control } = await begin()
     const heartbeat = JSON.stringify({ type: 'heartbeat', sentAtMs: 1, applied: [], recordsThroughMs: null })
-    const reasons: [string | Uint8Array, string][] = [
+    const reasons: [string | Uint8Array<ArrayBuffer>, string][] = [
       [heartbeat, 'begins with hello'],
       ['not json', 'could not be read'],
       ['null', 'could not be read'],
