@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { hashKey, type KeyRow, mintKey, packKeys } from '../schema/key-table.ts'
 import { mintId } from '../schema/ids.ts'
+import { hashKey, type KeyRow, mintKey, packKeys } from '../schema/key-table.ts'
 import {
   assembleContent,
   checkPart,
@@ -41,7 +41,9 @@ const part = (name: string, bytes = 1) => ({ name, digest: '0'.repeat(64), bytes
 describe('a content', () => {
   it('is put together from its parts again', () => {
     const manifest = readManifest(written.bytes, claim)
-    const content = isGapRefusal(manifest) ? manifest : assembleContent(manifest, written.digest, (d) => byDigest.get(d))
+    const content = isGapRefusal(manifest)
+      ? manifest
+      : assembleContent(manifest, written.digest, (d) => byDigest.get(d))
     if (isGapRefusal(content)) throw new Error(content.sentence)
     expect(content.config).toEqual(parts.get('config'))
     expect(content.secrets).toEqual(parts.get('secrets'))
@@ -64,7 +66,23 @@ describe('a manifest is refused', () => {
   })
 
   it('when a part has a name that is a path, or any name but the known ones', () => {
-    const names = ['../config', '/etc/passwd', 'keys/../x', 'keys/0', 'keys/000', 'keys/FF', 'keys\\00', 'config\0', 'config ', 'C:config', '', 'keys/00/..', '..', 'con', 'KEYS/00']
+    const names = [
+      '../config',
+      '/etc/passwd',
+      'keys/../x',
+      'keys/0',
+      'keys/000',
+      'keys/FF',
+      'keys\\00',
+      'config\0',
+      'config ',
+      'C:config',
+      '',
+      'keys/00/..',
+      '..',
+      'con',
+      'KEYS/00',
+    ]
     for (const name of names) expect(codeOf(forged({ parts: [part('config'), part(name)] })), name).toBe('malformed')
   })
 
@@ -84,7 +102,9 @@ describe('a manifest is refused', () => {
     expect(codeOf(forged({ parts: many }))).toBe('malformed')
     expect(codeOf(forged({ parts: [part('config', partBytesMax + 1)] }))).toBe('malformed')
     expect(codeOf(forged({ parts: [part('config', -1)] }))).toBe('malformed')
-    const heavy = Array.from({ length: Math.ceil(contentBytesMax / partBytesMax) }, (_, n) => part(`keys/0${n}`, partBytesMax))
+    const heavy = Array.from({ length: Math.ceil(contentBytesMax / partBytesMax) }, (_, n) =>
+      part(`keys/0${n}`, partBytesMax),
+    )
     expect(codeOf(forged({ parts: [part('config', 1), ...heavy] }))).toBe('too_large')
     expect(codeOf(readManifest(Buffer.alloc(manifestBytesMax + 1), claim))).toBe('too_large')
   })
@@ -125,7 +145,15 @@ describe('a part is refused', () => {
     const bad = [Buffer.concat([first[1], first[1]]), randomBytes(64), first[1].subarray(0, 63)]
     for (const bytes of bad) {
       const shard = `keys/${((first[0] + 1) % 256).toString(16).padStart(2, '0')}`
-      const { manifest, digest } = writeManifest({ tenant: 't', revision: 1, deltaNumber: 0, parts: new Map([['config', Buffer.from('{}')], [shard, bytes]]) })
+      const { manifest, digest } = writeManifest({
+        tenant: 't',
+        revision: 1,
+        deltaNumber: 0,
+        parts: new Map([
+          ['config', Buffer.from('{}')],
+          [shard, bytes],
+        ]),
+      })
       const find = (name: string) => [Buffer.from('{}'), bytes].find((part) => digestOf(part) === name)
       expect(codeOf(assembleContent(manifest, digest, find))).toBe('malformed')
     }

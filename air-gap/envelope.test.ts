@@ -102,7 +102,9 @@ describe('an envelope is refused', () => {
   })
 
   it('with a higher sequence over an older revision', () => {
-    expect(open({ sequence: 9 }, { held: { sequence: 5, contentDigest: 'b'.repeat(64), revision: 4 } })).toBe('rolled_back')
+    expect(open({ sequence: 9 }, { held: { sequence: 5, contentDigest: 'b'.repeat(64), revision: 4 } })).toBe(
+      'rolled_back',
+    )
   })
 
   it('when it is meant for another instance, fleet, installation or role', () => {

@@ -152,8 +152,7 @@ function judgeSequence(envelope: Envelope, held: Recipient['held']): OpenedEnvel
 }
 
 function judgeValidity(envelope: Envelope, recipient: Recipient): GapRefusal | undefined {
-  if (envelope.expiresAtMs <= envelope.notBeforeMs)
-    return refuseAtGap('malformed', 'It ends before it begins.')
+  if (envelope.expiresAtMs <= envelope.notBeforeMs) return refuseAtGap('malformed', 'It ends before it begins.')
   if (recipient.nowMs >= envelope.expiresAtMs)
     return refuseAtGap('expired', `It was valid until ${isoTime(envelope.expiresAtMs)}.`)
   if (Math.max(envelope.notBeforeMs, envelope.createdAtMs) > recipient.nowMs + recipient.futureToleranceMs)

@@ -122,7 +122,10 @@ describe('a seal is refused', () => {
   })
 
   it('when the signature is over the payload alone, without its type', () => {
-    const bare = { ...seal(type, payload, []), signatures: [{ keyid: keyIdOf(first), sig: sign(null, payload, first).toString('base64') }] }
+    const bare = {
+      ...seal(type, payload, []),
+      signatures: [{ keyid: keyIdOf(first), sig: sign(null, payload, first).toString('base64') }],
+    }
     expect(codeOf(openSeal(bare, type, signersOf(1, first)))).toBe('below_threshold')
   })
 

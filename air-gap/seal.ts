@@ -12,18 +12,15 @@ export const sealedBytesMax = 4 * 1024 * 1024
 /** DSSE's pre-authentication encoding: lengths in bytes, so that type and payload cannot be cut differently. */
 export function preAuthenticationEncoding(payloadType: string, payload: Uint8Array): Buffer {
   const type = Buffer.from(payloadType, 'utf8')
-  return Buffer.concat([
-    Buffer.from(`DSSEv1 ${type.length} `),
-    type,
-    Buffer.from(` ${payload.byteLength} `),
-    payload,
-  ])
+  return Buffer.concat([Buffer.from(`DSSEv1 ${type.length} `), type, Buffer.from(` ${payload.byteLength} `), payload])
 }
 
 /** Names a public key: SHA-256 over its SPKI, hex. Two names are two keys. */
 export function keyIdOf(key: KeyObject): string {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key
-  return createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest('hex')
+  return createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('hex')
 }
 
 /** Signs the payload with each of the keys (Ed25519). */

@@ -16,7 +16,13 @@ import {
 } from './trust-root.ts'
 
 const makeKey = () => generateKeyPairSync('ed25519').privateKey
-const [a, b, c, d, online] = Array.from({ length: 5 }, makeKey) as [KeyObject, KeyObject, KeyObject, KeyObject, KeyObject]
+const [a, b, c, d, online] = Array.from({ length: 5 }, makeKey) as [
+  KeyObject,
+  KeyObject,
+  KeyObject,
+  KeyObject,
+  KeyObject,
+]
 
 const role = (threshold: number, ...keys: KeyObject[]): RoleKeys => ({ keys, threshold })
 const rootOf = (version: number, root: RoleKeys, installation = 'slc_1'): TrustRoot =>
@@ -74,7 +80,13 @@ describe('a first trust root', () => {
     const missing = { ...root, roles: { ...root.roles, root: { keys: ['0'.repeat(64)], threshold: 1 } } }
     expect(codeOf(openFirstRoot(sealAnything(missing, [a])))).toBe('malformed')
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey
-    const foreign = { ...root, keys: { ...root.keys, [keyIdOf(rsa)]: rsa.export({ type: 'spki', format: 'der' }).toString('base64').slice(0, 200) } }
+    const foreign = {
+      ...root,
+      keys: {
+        ...root.keys,
+        [keyIdOf(rsa)]: rsa.export({ type: 'spki', format: 'der' }).toString('base64').slice(0, 200),
+      },
+    }
     expect(codeOf(openFirstRoot(sealAnything(foreign, [a])))).toBe('malformed')
   })
 

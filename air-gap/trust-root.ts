@@ -153,15 +153,16 @@ function readRoot(payload: Buffer): TrustRoot | GapRefusal {
     if (new Set(keys).size !== keys.length || keys.some((id) => !Object.hasOwn(root.keys, id)))
       return refuseAtGap('malformed', `The role ${name} lists a key twice, or one that the trust root does not hold.`)
     if (threshold > keys.length)
-      return refuseAtGap('malformed', `The role ${name} asks for ${threshold} signatures but lists ${keys.length} keys.`)
+      return refuseAtGap(
+        'malformed',
+        `The role ${name} asks for ${threshold} signatures but lists ${keys.length} keys.`,
+      )
   }
   return root
 }
 
 function verified(document: TrustRoot, sealed: Seal): VerifiedRoot {
-  const roles = new Map(
-    (['root', 'online', 'site'] as const).map((name) => [name, signersOf(document, name)] as const),
-  )
+  const roles = new Map((['root', 'online', 'site'] as const).map((name) => [name, signersOf(document, name)] as const))
   return { document, sealed, signers: (name) => roles.get(name) }
 }
 

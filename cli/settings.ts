@@ -152,10 +152,27 @@ export function unknownSettings(env: Environment = process.env): string[] {
   return Object.keys(env).filter((name) => name.startsWith('SLUICE_') && !known.has(name))
 }
 
-/** Every variable with what it is for and what holds without it. */
-export function describeSettings(): { variable: string; description: string; fallback: string }[] {
+export interface SettingInForce {
+  variable: string
+  description: string
+  /** What holds without it; '' = nothing does. */
+  fallback: string
+  /** What is set, from wherever; null = nothing is. A secret is only said to be there. */
+  given: string | null
+}
+
+/** Every variable with what it is for, what holds without it, and what is set. */
+export function describeSettings(env: Environment = process.env): SettingInForce[] {
   return settingNames.map((name) => {
-    const { description, fallback } = table[name] as Setting<unknown>
-    return { variable: variableOf(name), description, fallback: fallback === null ? '' : String(fallback) }
+    const { description, fallback, secret } = table[name] as Setting<unknown>
+    const variable = variableOf(name)
+    const path = env[`${variable}_FILE`]
+    const given = path ? `in ${path}` : (env[variable] ?? null)
+    return {
+      variable,
+      description,
+      fallback: fallback === null ? '' : String(fallback),
+      given: given && secret && !path ? '(set)' : given,
+    }
   })
 }

@@ -47,7 +47,9 @@ async function askOnce(options: {
     if (response.status >= 500) return { unreachable: `it answered ${response.status}.` }
     return response.ok ? readAnswer(text) : { refused: refusalIn(text, response.status) }
   } catch (error) {
-    return { unreachable: timeout.aborted ? 'it did not answer.' : ((error as { code?: string }).code ?? 'no connection.') }
+    return {
+      unreachable: timeout.aborted ? 'it did not answer.' : ((error as { code?: string }).code ?? 'no connection.'),
+    }
   }
 }
 

@@ -48,7 +48,12 @@ describe('the lock on a data directory', () => {
     const lock = take()
     const own = JSON.parse(readFileSync(lockPath(), 'utf8'))
     lock.release()
-    for (const text of [JSON.stringify({ ...own, bootId: 'earlier' }), JSON.stringify({ ...own, started: '1' }), '{', '']) {
+    for (const text of [
+      JSON.stringify({ ...own, bootId: 'earlier' }),
+      JSON.stringify({ ...own, started: '1' }),
+      '{',
+      '',
+    ]) {
       writeFileSync(lockPath(), text)
       take().release()
     }
@@ -76,7 +81,9 @@ describe('the keys of an instance', () => {
     await openKeys(dataDir)
     const path = join(dataDir, 'instance.key')
     chmodSync(path, 0o640)
-    expect(await openKeys(dataDir)).toEqual({ refused: `Others may read ${path}. Make it private with: chmod 600 ${path}` })
+    expect(await openKeys(dataDir)).toEqual({
+      refused: `Others may read ${path}. Make it private with: chmod 600 ${path}`,
+    })
   })
 
   it('are not made anew where the file is damaged', async () => {

@@ -90,8 +90,7 @@ async function openLocked(
 
 async function enrol(options: InstanceOptions, keys: InstanceKeys) {
   const { controlUrl, token, host, version, signal } = options
-  if (!token)
-    return { refused: `This gateway is not enrolled yet. Give it an enrolment token in SLUICE_PLANE_TOKEN.` }
+  if (!token) return { refused: `This gateway is not enrolled yet. Give it an enrolment token in SLUICE_PLANE_TOKEN.` }
   const answer = await enrollInstance({
     controlUrl,
     request: { token, signingKey: keys.signingPublic, encryptionKey: keys.recipient, host, version },

@@ -35,6 +35,9 @@ export function openPlaneLink(options: LinkOptions): PlaneLink {
   let status: LinkStatus = { state: 'connecting', epoch: null, clockOffsetMs: 0, trouble: null }
   let session: LinkSession | undefined
 
+  if (isOpenToOthers(options.controlUrl))
+    options.log('warn', `The link to ${options.controlUrl} is not encrypted; between machines, use https.`)
+
   const runOnce = async (): Promise<boolean> => {
     const beganMs = performance.now()
     let wasOpen = false
@@ -81,6 +84,11 @@ export function openPlaneLink(options: LinkOptions): PlaneLink {
       for (const done of waiting) done()
     },
   }
+}
+
+function isOpenToOthers(controlUrl: string): boolean {
+  const { protocol, hostname } = new URL(controlUrl)
+  return protocol === 'http:' && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname)
 }
 
 /** Waits for the next call of one in the set, or the signal. */

@@ -15,7 +15,8 @@ const begin = (tenants: string[], length: number, bytes: number, heads: ChainHea
   let broken: Error | undefined
   let wake = () => {}
   const source: RecordSource = {
-    pending: () => tenants.filter((tenant) => (acked.get(tenant) ?? -1) < length - 1).map((tenant) => ({ tenant, epoch: 1 })),
+    pending: () =>
+      tenants.filter((tenant) => (acked.get(tenant) ?? -1) < length - 1).map((tenant) => ({ tenant, epoch: 1 })),
     async next(_tenant, _epoch, from, max) {
       if (broken) throw broken
       const count = Math.min(length - from, max.records, Math.max(1, Math.floor(max.bytes / bytes)))
@@ -31,7 +32,12 @@ const begin = (tenants: string[], length: number, bytes: number, heads: ChainHea
     },
     deliveredThroughMs: () => null,
   }
-  const delivery = new RecordDelivery(source, heads, (batch) => sent.push(batch), (error) => failures.push(error))
+  const delivery = new RecordDelivery(
+    source,
+    heads,
+    (batch) => sent.push(batch),
+    (error) => failures.push(error),
+  )
   const breakWith = (error: Error | undefined) => (broken = error)
   return { sent, acked, failures, delivery, breakWith, wake: () => wake() }
 }
@@ -55,7 +61,11 @@ describe('delivery', () => {
     await settle()
     delivery.acked(headOf('a', 999))
     await settle()
-    expect(sent.map(({ from, records }) => [from, records.length])).toEqual([[0, 500], [500, 500], [1_000, 200]])
+    expect(sent.map(({ from, records }) => [from, records.length])).toEqual([
+      [0, 500],
+      [500, 500],
+      [1_000, 200],
+    ])
   })
 
   it('never has more than a bounded number of bytes without an answer, over however many chains', async () => {
@@ -96,7 +106,11 @@ describe('delivery', () => {
     delivery.refused({ type: 'recordsRefused', tenant: 'a', epoch: 1, head: null, reason: 'forked' })
     delivery.acked(headOf('b', 499))
     await settle()
-    expect(sent.map(({ tenant, from }) => [tenant, from])).toEqual([['a', 0], ['b', 0], ['b', 500]])
+    expect(sent.map(({ tenant, from }) => [tenant, from])).toEqual([
+      ['a', 0],
+      ['b', 0],
+      ['b', 500],
+    ])
   })
 
   it('tells of a source that fails, and is silent once closed', async () => {

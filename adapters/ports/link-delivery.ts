@@ -121,8 +121,8 @@ export class RecordDelivery {
 
   #chain(tenant: string, epoch: number): ChainState {
     const name = `${epoch} ${tenant}`
-    let chain = this.#chains.get(name)
-    if (!chain) this.#chains.set(name, (chain = { next: 0, inFlightBytes: 0, refusals: 0, stopped: false }))
+    const chain = this.#chains.get(name) ?? { next: 0, inFlightBytes: 0, refusals: 0, stopped: false }
+    this.#chains.set(name, chain)
     return chain
   }
 }

@@ -18,7 +18,13 @@ afterEach(async () => {
 
 const makeKey = () => generateKeyPairSync('ed25519').privateKey
 const keys = { root: makeKey(), nextRoot: makeKey(), online: makeKey(), nextOnline: makeKey() }
-const rootOf = (version: number, root: KeyObject, online: KeyObject, signers: KeyObject[], expiresAtMs = Date.now() + 60_000): Seal =>
+const rootOf = (
+  version: number,
+  root: KeyObject,
+  online: KeyObject,
+  signers: KeyObject[],
+  expiresAtMs = Date.now() + 60_000,
+): Seal =>
   sealRoot(
     describeRoot({
       installation: 'slc_1',
@@ -38,17 +44,19 @@ interface Script {
   after?: (ws: ServerWebSocket<undefined>) => void
 }
 
-const welcomeBy = (key: KeyObject, change: object = {}) => (hello: { nonce: string; instance: string }) => ({
-  type: 'welcome',
-  epoch: 4,
-  keyid: keyIdOf(key),
-  signature: sign(null, welcomeStatement(serverNonce, hello.nonce, hello.instance, 4), key).toString('base64'),
-  partToken: 'token',
-  serverTimeMs: Date.now(),
-  roots: [],
-  heads: [],
-  ...change,
-})
+const welcomeBy =
+  (key: KeyObject, change: object = {}) =>
+  (hello: { nonce: string; instance: string }) => ({
+    type: 'welcome',
+    epoch: 4,
+    keyid: keyIdOf(key),
+    signature: sign(null, welcomeStatement(serverNonce, hello.nonce, hello.instance, 4), key).toString('base64'),
+    partToken: 'token',
+    serverTimeMs: Date.now(),
+    roots: [],
+    heads: [],
+    ...change,
+  })
 
 /** A control plane that says what a test makes it say. */
 const play = async (script: Script) => {
@@ -58,11 +66,16 @@ const play = async (script: Script) => {
     hostname: '127.0.0.1',
     fetch: (request, server) => {
       if (request.url.endsWith('/enroll'))
-        return Response.json({ instance: 'ins_1', dataPlane: 'dpl_1', trustRoot: script.trustRoot ?? rootOf(1, keys.root, keys.online, [keys.root]) })
+        return Response.json({
+          instance: 'ins_1',
+          dataPlane: 'dpl_1',
+          trustRoot: script.trustRoot ?? rootOf(1, keys.root, keys.online, [keys.root]),
+        })
       return server.upgrade(request) ? undefined : new Response(null, { status: 404 })
     },
     websocket: {
-      open: (ws) => void ws.send(JSON.stringify(script.challenge ?? { type: 'challenge', linkVersion: 1, nonce: serverNonce })),
+      open: (ws) =>
+        void ws.send(JSON.stringify(script.challenge ?? { type: 'challenge', linkVersion: 1, nonce: serverNonce })),
       message: (ws, frame) => {
         const message = JSON.parse(String(frame))
         if (message.type !== 'hello') return
@@ -75,10 +88,25 @@ const play = async (script: Script) => {
   const identity = (await openInstance({ ...about, dataDir, token: 'sle_x' })) as InstanceIdentity
   const clock = { now: Date.now, monotonic: () => performance.now() }
   const snapshots = await SnapshotStore.open({ dataDir, identity, clock, version: '0.1.0', log: () => {} })
-  const records = { pending: () => [], next: () => [], acked() {}, refused() {}, onDurable: () => () => {}, deliveredThroughMs: () => null }
+  const records = {
+    pending: () => [],
+    next: () => [],
+    acked() {},
+    refused() {},
+    onDurable: () => () => {},
+    deliveredThroughMs: () => null,
+  }
   const epochs: number[] = []
-  const session = new LinkSession({ ...about, identity, snapshots, records, clock, log: () => {} }, { opened: (epoch) => epochs.push(epoch), clockOffset() {} })
-  undo.push(() => rmSync(dataDir, { recursive: true, force: true }), () => identity.close(), () => server.stop(true), () => session.close('end of test'))
+  const session = new LinkSession(
+    { ...about, identity, snapshots, records, clock, log: () => {} },
+    { opened: (epoch) => epochs.push(epoch), clockOffset() {} },
+  )
+  undo.push(
+    () => rmSync(dataDir, { recursive: true, force: true }),
+    () => identity.close(),
+    () => server.stop(true),
+    () => session.close('end of test'),
+  )
   return { session, epochs, identity, dataDir, about }
 }
 const opened = async (epochs: number[]) => {
@@ -94,7 +122,9 @@ describe('a control plane is believed', () => {
 
   it('under a rotated root that the pinned one introduces; that one is pinned from then on', async () => {
     const rotated = rootOf(2, keys.nextRoot, keys.nextOnline, [keys.root, keys.nextRoot])
-    const { epochs, identity, dataDir, about } = await play({ welcome: welcomeBy(keys.nextOnline, { roots: [rotated] }) })
+    const { epochs, identity, dataDir, about } = await play({
+      welcome: welcomeBy(keys.nextOnline, { roots: [rotated] }),
+    })
     expect(await opened(epochs)).toBe(4)
     expect(identity.root().document.version).toBe(2)
     identity.close()
@@ -123,13 +153,19 @@ describe('a control plane is not believed', () => {
 
   it('when its signature is over another epoch, nonce or instance', async () => {
     expect(await refusedBy({ welcome: welcomeBy(keys.online, { epoch: 5 }) })).toContain('not the control plane')
-    expect(await refusedBy({ welcome: ({ instance }) => welcomeBy(keys.online)({ nonce: 'replayed-nonce-00', instance }) })).toContain('not the control plane')
-    expect(await refusedBy({ welcome: ({ nonce }) => welcomeBy(keys.online)({ nonce, instance: 'ins_2' }) })).toContain('not the control plane')
+    expect(
+      await refusedBy({ welcome: ({ instance }) => welcomeBy(keys.online)({ nonce: 'replayed-nonce-00', instance }) }),
+    ).toContain('not the control plane')
+    expect(await refusedBy({ welcome: ({ nonce }) => welcomeBy(keys.online)({ nonce, instance: 'ins_2' }) })).toContain(
+      'not the control plane',
+    )
   })
 
   it('when it brings a root that the pinned one did not sign', async () => {
     const foreign = rootOf(2, keys.nextRoot, keys.nextOnline, [keys.nextRoot])
-    expect(await refusedBy({ welcome: welcomeBy(keys.nextOnline, { roots: [foreign] }) })).toContain('trust root is not believed')
+    expect(await refusedBy({ welcome: welcomeBy(keys.nextOnline, { roots: [foreign] }) })).toContain(
+      'trust root is not believed',
+    )
   })
 
   it('when the pinned root has expired', async () => {
@@ -144,7 +180,9 @@ describe('a control plane is not believed', () => {
   })
 
   it('when it speaks a version of the link that is too far away', async () => {
-    expect(await refusedBy({ challenge: { type: 'challenge', linkVersion: 3, nonce: serverNonce } })).toContain('version 3')
+    expect(await refusedBy({ challenge: { type: 'challenge', linkVersion: 3, nonce: serverNonce } })).toContain(
+      'version 3',
+    )
   })
 
   it('when a message cannot be read, is binary, or too large', async () => {

@@ -85,32 +85,39 @@ export class LinkSession {
 
   #receive(data: unknown): void {
     if (this.#closing.signal.aborted) return
-    if (typeof data !== 'string' || Buffer.byteLength(data) > linkFrameBytesMax)
-      return this.close('The control plane sent a frame that is binary or too large.')
-    const message = readMessage(data)
-    if (message === 'unknown') return
-    if (message === 'malformed') return this.close('The control plane sent a message that cannot be read.')
-    this.#heardMs = performance.now()
-    this.#take(message)
+    const fault = this.#takeFrame(data)
+    if (fault) this.close(fault)
   }
 
-  #take(message: ControlMessage): void {
-    if (message.type === 'goodbye') return this.close(message.reason)
+  /** What is wrong with a frame, so that the link ends; undefined where all is well. */
+  #takeFrame(data: unknown): string | undefined {
+    if (typeof data !== 'string' || Buffer.byteLength(data) > linkFrameBytesMax)
+      return 'The control plane sent a frame that is binary or too large.'
+    const message = readMessage(data)
+    if (message === 'unknown') return undefined
+    if (message === 'malformed') return 'The control plane sent a message that cannot be read.'
+    this.#heardMs = performance.now()
+    return this.#take(message)
+  }
+
+  #take(message: ControlMessage): string | undefined {
+    if (message.type === 'goodbye') return message.reason
     if (message.type === 'challenge') return this.#hello(message.nonce, message.linkVersion)
     if (message.type === 'welcome') return this.#welcome(message)
     // Nothing else is believed from a peer that has not proved it is the control plane.
-    if (!this.#delivery) return this.close('The control plane spoke before its welcome.')
+    if (!this.#delivery) return 'The control plane spoke before its welcome.'
     if (message.type === 'snapshot') this.#takeSnapshot(message)
     else if (message.type === 'deltas') this.#takeDeltas(message)
     else if (message.type === 'recordsAck') this.#delivery.acked(message.head)
     else if (message.type === 'recordsRefused') this.#refused(message)
     else this.#heartbeatAck(message)
+    return undefined
   }
 
-  #hello(serverNonce: string, serverVersion: number): void {
-    if (this.#serverNonce) return this.close('The control plane challenged twice.')
+  #hello(serverNonce: string, serverVersion: number): string | undefined {
+    if (this.#serverNonce) return 'The control plane challenged twice.'
     if (Math.abs(serverVersion - linkVersion) > 1)
-      return this.close(`The control plane speaks version ${serverVersion} of the link; this is ${linkVersion}.`)
+      return `The control plane speaks version ${serverVersion} of the link; this is ${linkVersion}.`
     this.#serverNonce = serverNonce
     const { identity, version, host, snapshots } = this.#options
     this.#send({
@@ -125,12 +132,13 @@ export class LinkSession {
       rootVersion: identity.root().document.version,
       held: snapshots.held(),
     })
+    return undefined
   }
 
-  #welcome(welcome: Welcome): void {
-    if (!this.#serverNonce || this.#delivery) return this.close('The control plane sent a welcome out of turn.')
+  #welcome(welcome: Welcome): string | undefined {
+    if (!this.#serverNonce || this.#delivery) return 'The control plane sent a welcome out of turn.'
     const root = this.#believe(welcome, this.#serverNonce)
-    if (typeof root === 'string') return this.close(root)
+    if (typeof root === 'string') return root
     const { identity, snapshots, records, onEpoch } = this.#options
     if (root !== identity.root()) identity.pinRoot(root)
     this.#partToken = welcome.partToken
@@ -145,6 +153,7 @@ export class LinkSession {
     )
     this.#beat()
     this.#timers.push(setInterval(() => this.#beat(), heartbeatMs))
+    return undefined
   }
 
   /** The root by which this welcome is the control plane's, or why it is not. */

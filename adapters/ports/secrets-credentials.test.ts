@@ -13,7 +13,15 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const contentKey = createSecretKey(randomBytes(32))
 const credentialOf = (source: RunningCredential['source'], locator: string | null = null): RunningCredential =>
-  ({ id: 'crd_1', kind: 'API_KEY', source, locator, version: 1, tenant: 'ten_1', provider: { name: 'openai' } }) as RunningCredential
+  ({
+    id: 'crd_1',
+    kind: 'API_KEY',
+    source,
+    locator,
+    version: 1,
+    tenant: 'ten_1',
+    provider: { name: 'openai' },
+  }) as RunningCredential
 const sealed = (tenant = 'ten_1') => ({ contentKey, sealed: sealSecret(contentKey, tenant, 'crd_1', 'sk-stored') })
 
 let nowMs = 0
@@ -24,7 +32,10 @@ const exposed = (secret: Secret | { missing: string }) => ('missing' in secret ?
 describe('a secret', () => {
   it('that is stored is opened when asked for, and once', () => {
     let asked = 0
-    const secrets = secretsWith(() => (asked++, sealed()))
+    const secrets = secretsWith(() => {
+      asked += 1
+      return sealed()
+    })
     const credential = credentialOf('STORED')
     expect(exposed(secrets.secretOf(credential))).toBe('sk-stored')
     expect(secrets.secretOf(credential)).toBe(secrets.secretOf(credential))
@@ -57,7 +68,14 @@ describe('a secret', () => {
 
   it('shows itself nowhere but where it is asked for by name', () => {
     const secret = secretsWith(() => sealed()).secretOf(credentialOf('STORED'))
-    const shown = [String(secret), `${secret}`, JSON.stringify({ secret }), inspect(secret), inspect({ deep: [secret] }), Bun.inspect(secret)]
+    const shown = [
+      String(secret),
+      `${secret}`,
+      JSON.stringify({ secret }),
+      inspect(secret),
+      inspect({ deep: [secret] }),
+      Bun.inspect(secret),
+    ]
     for (const text of shown) expect(text).not.toContain('sk-stored')
     expect(JSON.stringify(secret)).toBe('"[secret]"')
     expect((secret as Secret).fingerprint).toMatch(/^[0-9a-f]{12}$/)

@@ -72,7 +72,9 @@ export function credentialSecrets(options: {
       if (credential.source === 'ENVIRONMENT') {
         const name = credential.locator?.replace(/^env:/, '') ?? ''
         const text = Object.hasOwn(env, name) ? env[name]?.trim() : undefined
-        return text ? new RedactedSecret(text) : missing(credential, 'its environment variable is not set on this gateway')
+        return text
+          ? new RedactedSecret(text)
+          : missing(credential, 'its environment variable is not set on this gateway')
       }
       if (credential.source === 'FILE') {
         const text = files.read(credential.locator?.replace(/^file:/, '') ?? '')

@@ -1,4 +1,11 @@
-import { assembleContent, type Content, checkPart, digestOf, manifestBytesMax, readManifest } from '../../air-gap/content.ts'
+import {
+  arrangeContent,
+  type Content,
+  checkPart,
+  digestOf,
+  manifestBytesMax,
+  readManifest,
+} from '../../air-gap/content.ts'
 import type { Envelope } from '../../air-gap/envelope.ts'
 import { type GapRefusal, isGapRefusal, refuseAtGap } from '../../air-gap/refusal.ts'
 import type { SnapshotManifest } from '../../schema/snapshot.ts'
@@ -26,7 +33,8 @@ export interface GatheredContent extends Content {
 
 /**
  * All parts of the content that a verified envelope names: those at hand, else from disk, else fetched (and put on disk). Each
- * is checked against its digest wherever it came from; a damaged file is fetched again. All or nothing.
+ * is checked against its digest as it comes from disk or network, one at a time so that the event loop goes on; a damaged file is
+ * fetched again. All or nothing.
  */
 export async function gatherContent(
   envelope: Envelope,
@@ -42,7 +50,7 @@ export async function gatherContent(
   const parts = new Map<string, Uint8Array>([[digest, bytes]])
   const refusal = await obtainParts(manifest, parts, atHand, shelf, fetchPart)
   if (refusal) return refusal
-  const content = assembleContent(manifest, digest, (name) => parts.get(name))
+  const content = arrangeContent(manifest, digest, (name) => parts.get(name))
   return isGapRefusal(content) ? content : { ...content, parts }
 }
 

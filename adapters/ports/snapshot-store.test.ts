@@ -17,7 +17,9 @@ const [rootKey, online] = [1, 2].map(() => generateKeyPairSync('ed25519').privat
 const root = openFirstRoot(
   sealRoot(
     describeRoot({
-      installation: 'slc_1', version: 1, expiresAtMs: 1e13,
+      installation: 'slc_1',
+      version: 1,
+      expiresAtMs: 1e13,
       roles: { root: { keys: [rootKey], threshold: 1 }, online: { keys: [online], threshold: 1 } },
     }),
     [rootKey],
@@ -36,31 +38,76 @@ beforeEach(() => {
 afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
 
 const open = () =>
-  SnapshotStore.open({ dataDir, identity, clock: { now: () => nowMs, monotonic: () => 0 }, version: '0.1.0', log: (_, sentence) => said.push(sentence) })
+  SnapshotStore.open({
+    dataDir,
+    identity,
+    clock: { now: () => nowMs, monotonic: () => 0 },
+    version: '0.1.0',
+    log: (_, sentence) => said.push(sentence),
+  })
 
 const grant = { team: null, project: null, principal: 'prn_1', aliases: null, requestLabels: {}, allowedAddresses: [] }
 /** A snapshot of one revision: its sealed envelope, and where its parts are fetched. */
-const snapshot = (revision: number, change: Partial<Envelope> = {}, config: object = {}): { sealed: Seal; fetch: FetchPart; fetched: string[] } => {
-  const lists = { grants: [grant], aliases: [], routes: [], models: [], providers: [], credentials: [], priceSheets: [], policies: [] }
+const snapshot = (
+  revision: number,
+  change: Partial<Envelope> = {},
+  config: object = {},
+): { sealed: Seal; fetch: FetchPart; fetched: string[] } => {
+  const lists = {
+    grants: [grant],
+    aliases: [],
+    routes: [],
+    models: [],
+    providers: [],
+    credentials: [],
+    priceSheets: [],
+    policies: [],
+  }
   const tenant = { id: 'ten_1', name: 'acme', currency: 'USD', maxStalenessMs: 60_000 }
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 1, tenant, revision, ...lists, ...config }))
   const deltaNumber = change.deltaNumber ?? 0
   const written = writeManifest({ tenant: 'ten_1', revision, deltaNumber, parts: new Map([['config', bytes]]) })
   const sealed = sealEnvelope(
     {
-      schemaVersion: 1, installation: 'slc_1', role: 'online', audience: { kind: 'instance', id: 'ins_1' }, tenant: 'ten_1',
-      sequence: revision, contentDigest: written.digest, revision, deltaNumber, createdAtMs: nowMs, notBeforeMs: nowMs,
-      expiresAtMs: nowMs + 1_000, minimumVersion: '0.1.0', contentKey: null, critical: [], ...change,
+      schemaVersion: 1,
+      installation: 'slc_1',
+      role: 'online',
+      audience: { kind: 'instance', id: 'ins_1' },
+      tenant: 'ten_1',
+      sequence: revision,
+      contentDigest: written.digest,
+      revision,
+      deltaNumber,
+      createdAtMs: nowMs,
+      notBeforeMs: nowMs,
+      expiresAtMs: nowMs + 1_000,
+      minimumVersion: '0.1.0',
+      contentKey: null,
+      critical: [],
+      ...change,
     },
     [online],
   )
-  const all = new Map([[written.digest, written.bytes], [digestOf(bytes), bytes]])
+  const all = new Map([
+    [written.digest, written.bytes],
+    [digestOf(bytes), bytes],
+  ])
   const fetched: string[] = []
-  return { sealed, fetched, fetch: async (digest) => (fetched.push(digest), all.get(digest)) }
+  const fetch: FetchPart = async (digest) => {
+    fetched.push(digest)
+    return all.get(digest)
+  }
+  return { sealed, fetched, fetch }
 }
-const offer = (store: SnapshotStore, { sealed, fetch }: ReturnType<typeof snapshot>) => store.offer('ten_1', sealed, fetch)
+const offer = (store: SnapshotStore, { sealed, fetch }: ReturnType<typeof snapshot>) =>
+  store.offer('ten_1', sealed, fetch)
 const delta = (number: number, revoked = true): KeyDelta => ({
-  number, hash: hashKey(`slk_${number}`).toString('hex'), apiKey: 'key_1', revoked, expiresAtMs: null, grant,
+  number,
+  hash: hashKey(`slk_${number}`).toString('hex'),
+  apiKey: 'key_1',
+  revoked,
+  expiresAtMs: null,
+  grant,
 })
 const revisionOf = (store: SnapshotStore) => store.current().tenants.get('ten_1')?.snapshot.revision
 const ageOf = (store: SnapshotStore) => store.current().tenants.get('ten_1')!.ageMs(nowMs)
@@ -82,7 +129,8 @@ describe('a snapshot store', () => {
     await offer(store, old)
     await offer(store, snapshot(2))
     await store.close()
-    for (const name of readdirSync(join(dataDir, 'snapshots', 'parts'))) rmSync(join(dataDir, 'snapshots', 'parts', name))
+    for (const name of readdirSync(join(dataDir, 'snapshots', 'parts')))
+      rmSync(join(dataDir, 'snapshots', 'parts', name))
     const again = await open()
     expect(again.current().tenants.size).toBe(0)
     expect(again.held()).toEqual([])

@@ -103,7 +103,9 @@ export class SnapshotStore implements SnapshotSource {
     if (!snapshots) return Promise.resolve()
     for (const delta of deltas) snapshots.overlay.apply(delta)
     const saved = this.#work.then(() => snapshots.saveState())
-    this.#work = saved.catch((error) => this.#log('error', `Key changes are in force but not on disk: ${String(error)}`))
+    this.#work = saved.catch((error) =>
+      this.#log('error', `Key changes are in force but not on disk: ${String(error)}`),
+    )
     return saved
   }
 

@@ -8,7 +8,15 @@ import { Freshness, KeyOverlay } from '../../data-plane/snapshot/running-set.ts'
 import type { SealedSecrets } from '../../schema/snapshot.ts'
 import type { InstanceIdentity } from './instance-identity.ts'
 import type { SnapshotFiles } from './snapshot-files.ts'
-import { type FetchPart, fetchNothing, type GatheredContent, gatherContent, isUnfetched, notOnDisk, type Unfetched } from './snapshot-parts.ts'
+import {
+  type FetchPart,
+  fetchNothing,
+  type GatheredContent,
+  gatherContent,
+  isUnfetched,
+  notOnDisk,
+  type Unfetched,
+} from './snapshot-parts.ts'
 
 /** What all tenants of a plane share. */
 export interface SnapshotSurroundings {

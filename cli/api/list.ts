@@ -30,14 +30,3 @@ export async function listAll<Row>(
     after = page.pageInfo.endCursor
   }
 }
-
-/** Handles that exist, of these kinds. */
-export async function existingHandles(client: Client, of: readonly Kind[]): Promise<Set<string> | Failed> {
-  const handles = new Set<string>()
-  for (const kind of new Set(of)) {
-    const rows = await listAll<object>(client, kind)
-    if (isFailed(rows)) return rows
-    for (const { handle } of rows) handles.add(handle)
-  }
-  return handles
-}

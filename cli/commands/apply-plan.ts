@@ -23,27 +23,31 @@ export async function planAndApply(io: Io, client: Client, wanted: Wanted, manne
     showPlan(io, manner.format, planned, planned.revision)
     return 0
   }
-  const asked = await agree(io, planned, manner)
-  if (asked !== true) return asked
+  const agreed = await agree(io, planned, manner)
+  if (agreed !== 'UNASKED' && agreed !== 'SHOWN') return agreed
   const applied = await carryOut(client, wanted, planned)
   if (isFailed(applied)) return applied
-  showPlan(io, manner.format, planned, applied.revision)
+  if (agreed === 'UNASKED' || manner.format !== 'table') showPlan(io, manner.format, planned, applied.revision)
   io.err(`Applied as revision ${applied.revision}.\n`)
   return 0
 }
 
-/** True where it may go on. Shows the plan on stderr where a person has to judge it. */
-async function agree(io: Io, { plan }: Planned, { yes, stdinUsed, format }: Manner): Promise<true | ExitCode | Failed> {
-  if (yes) return true
+/** Whether it may go on, and whether a person was shown the plan for that; else the end. */
+async function agree(
+  io: Io,
+  { plan }: Planned,
+  { yes, stdinUsed, format }: Manner,
+): Promise<'UNASKED' | 'SHOWN' | ExitCode | Failed> {
+  if (yes) return 'UNASKED'
   if (!io.isStdinTty || !io.isStderrTty || stdinUsed) {
     io.err(`${summaryOf(plan)}\n`)
     return failed('NOT_CONFIRMED', 'Nobody can be asked here.', {
       advice: '--plan-only shows the plan; --yes applies it without asking',
     })
   }
-  if (format !== 'table' || !io.isStdoutTty) io.err(formatPlan({ ...io, isStdoutTty: io.isStderrTty }, plan))
-  else io.out(formatPlan(io, plan))
-  if (await io.confirm('Apply this?')) return true
+  if (format === 'table') io.out(formatPlan(io, plan))
+  else io.err(formatPlan({ env: io.env, isStdoutTty: io.isStderrTty }, plan))
+  if (await io.confirm('Apply this?')) return 'SHOWN'
   io.err('Nothing was changed.\n')
   return 3
 }

@@ -3,7 +3,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { settingsOf } from '../api/client.ts'
 import { command } from '../command.ts'
 import { clockOf, logOf } from '../processes/surroundings.ts'
-import { until, untilStdinCloses } from '../processes/until.ts'
+import { until, untilOrStdinCloses } from '../processes/until.ts'
 import { failed, isFailed } from '../trouble.ts'
 
 export default command({
@@ -38,7 +38,7 @@ export default command({
     })
     if ('refused' in gateway) return failed('CANNOT_START', gateway.refused)
     io.out(`${JSON.stringify({ gateway: gateway.url, ops: gateway.opsUrl, instance: gateway.instance })}\n`)
-    await Promise.race([until(io.signal), ...(options['with-parent'] ? [untilStdinCloses()] : [])])
+    await (options['with-parent'] ? untilOrStdinCloses(io.signal) : until(io.signal))
     await gateway.stop()
     return 0
   },

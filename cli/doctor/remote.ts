@@ -1,6 +1,7 @@
 import { type Client, clientOf, findAccess } from '../api/client.ts'
+import { listAll } from '../api/list.ts'
 import type { Settings } from '../settings.ts'
-import { isFailed } from '../trouble.ts'
+import { type Failed, isFailed } from '../trouble.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
 
 const timeoutMs = 3_000
@@ -51,46 +52,29 @@ function clock(date: string | null, nowMs: number): Finding[] {
   return [warn('clock', `${Math.round(offMs / 1000)} s apart from the control plane`, 'set both clocks, with NTP')]
 }
 
-interface Answer {
-  viewer: { actor: { name: string }; permissions: string[] }
-  tenant: {
-    name: string
-    configRevision: number
-    dataPlanes: {
-      nodes: {
-        name: string
-        state: string
-        activeRevision: number | null
-        desiredRevision: number
-        instances: { nodes: { host: string | null; clockOffsetMs: number | null; state: string }[] }
-      }[]
-    }
-  }
+interface Viewer {
+  viewer: { actor: { name: string }; permissions: string[]; tenant: { name: string } }
 }
 
-const document = `query Doctor {
-  viewer { actor { name } permissions }
-  tenant {
-    name configRevision
-    dataPlanes(first: 100) { nodes {
-      name state activeRevision desiredRevision
-      instances(first: 20) { nodes { host clockOffsetMs state } }
-    } }
-  }
-}`
+interface Plane {
+  name: string
+  state: string
+  activeRevision: number | null
+  desiredRevision: number
+  instances: { nodes: { host: string | null; clockOffsetMs: number | null }[] }
+}
+
+const viewerDocument = 'query Doctor { viewer { actor { name } permissions tenant { name } } }'
+const planeFields = `state activeRevision desiredRevision instances(first: 10) { nodes { host clockOffsetMs } }`
 
 async function tenantFindings(client: Client): Promise<Finding[]> {
-  const answer = await client.ask<Answer>(document)
-  if (isFailed(answer)) {
-    const [trouble] = answer.failed
-    return [fail('token', trouble!.message, trouble!.advice ?? 'set SLUICE_ADMIN_TOKEN')]
-  }
-  const { viewer, tenant } = answer
-  const planes = tenant.dataPlanes.nodes
+  const answer = await client.ask<Viewer>(viewerDocument)
+  if (isFailed(answer)) return [failureOf('token', answer)]
+  const { actor, permissions, tenant } = answer.viewer
+  const planes = await listAll<Plane>(client, 'dataPlane', planeFields, { size: 20 })
   return [
-    ok('token', `${viewer.actor.name} in tenant ${tenant.name}, ${viewer.permissions.length} permissions`),
-    ...(planes.length === 0 ? [warn('data planes', 'none is declared', '`bun start` enrols one')] : []),
-    ...planes.flatMap((plane) => planeFindings(plane, tenant.configRevision)),
+    ok('token', `${actor.name} in tenant ${tenant.name}, ${permissions.length} permissions`),
+    ...(isFailed(planes) ? [failureOf('data planes', planes)] : planesFindings(planes)),
     // Budgets do not exist yet; until they do, everything may be spent.
     warn(
       'budget',
@@ -100,28 +84,39 @@ async function tenantFindings(client: Client): Promise<Finding[]> {
   ]
 }
 
-function planeFindings(plane: Answer['tenant']['dataPlanes']['nodes'][number], revision: number): Finding[] {
-  const check = `data plane ${plane.name}`
-  const { activeRevision: active, desiredRevision: desired } = plane
-  const skewed = plane.instances.nodes.filter(({ clockOffsetMs }) => Math.abs(clockOffsetMs ?? 0) > clockOffsetMsMax)
-  const clocks = skewed.map(({ host, clockOffsetMs }) =>
-    warn('clock', `${host ?? check} is ${clockOffsetMs} ms apart from the control plane`, 'set its clock, with NTP'),
+function failureOf(check: string, { failed: [trouble] }: Failed): Finding {
+  return fail(
+    check,
+    `${trouble!.code}: ${trouble!.message}`,
+    trouble!.advice ?? 'the log of the control plane says more',
   )
-  if (plane.state === 'RETIRED') return []
-  if (active === null)
-    return [
-      warn(
-        check,
-        `no process of it is connected (${plane.state.toLowerCase()})`,
-        'start its gateway; its log says why it is not connected',
-      ),
-    ]
-  if (active < desired)
-    return [
-      warn(check, `runs revision ${active}, ${desired} is declared`, 'wait a moment; if it stays so, its log says why'),
-      ...clocks,
-    ]
-  return [ok(check, `runs revision ${active}${active === revision ? ', the newest' : ''}`), ...clocks]
+}
+
+function planesFindings(planes: readonly Plane[]): Finding[] {
+  if (planes.length === 0) return [warn('data planes', 'none is declared', '`bun start` enrols one')]
+  return planes.flatMap((plane) => {
+    const clocks = plane.instances.nodes
+      .filter(({ clockOffsetMs }) => Math.abs(clockOffsetMs ?? 0) > clockOffsetMsMax)
+      .map(({ host, clockOffsetMs }) =>
+        warn('clock', `${host ?? plane.name} is ${clockOffsetMs} ms apart from the control plane`, 'set it, with NTP'),
+      )
+    return [...revisionFinding(plane), ...clocks]
+  })
+}
+
+/** Whether a fleet runs what is declared. */
+function revisionFinding({ name, state, activeRevision: active, desiredRevision: desired }: Plane): Finding[] {
+  const check = `data plane ${name}`
+  if (state === 'RETIRED') return []
+  if (active === null) {
+    const detail = `no process of it is connected (${state.toLowerCase()})`
+    return [warn(check, detail, 'start its gateway; its log says why it is not connected')]
+  }
+  if (active < desired) {
+    const detail = `runs revision ${active}, ${desired} is declared`
+    return [warn(check, detail, 'wait a moment; if it stays so, its log says why')]
+  }
+  return [ok(check, `runs revision ${active}, the newest`)]
 }
 
 /** The local gateway's own word: its health port is on this machine or nowhere. */

@@ -36,7 +36,9 @@ function ownFields(kind: Kind): DocumentField[] {
     .map((found) => ({ ...found, key: found.name === 'kind' ? lowerFirst(found.field.meta.graphql!) : found.name }))
 }
 
-const lowerFirst = (text: string) => text[0]!.toLowerCase() + text.slice(1)
+function lowerFirst(text: string): string {
+  return text[0]!.toLowerCase() + text.slice(1)
+}
 
 /** JSON Schema of config files, for editors: of one kind's document, or of any document. */
 export function fileSchema(kind?: Kind): Record<string, unknown> {

@@ -1,9 +1,8 @@
-import { isDeepStrictEqual } from 'node:util'
 import { type Kind, kindList, kinds } from '../../schema/handles.ts'
 import type { Client } from '../api/client.ts'
 import { type Failed, failed, isFailed } from '../trouble.ts'
-import { type DocumentField, documentFields } from './document.ts'
-import { asWritten, membersQuery, pageQuery } from './selection.ts'
+import { documentFields } from './document.ts'
+import { asWritten, isDefault, membersQuery, pageQuery } from './selection.ts'
 
 /** One resource as a file writes it: `kind`, `name`, then what differs from the defaults. */
 export type FileDocument = { kind: string; name: string } & Record<string, unknown>
@@ -84,14 +83,7 @@ function documentOf(kind: Kind, row: Row): FileDocument {
   const document: FileDocument = { kind: kinds[kind].type, name: row.name }
   for (const field of documentFields(kind)) {
     const value = asWritten(field.type, row[field.name])
-    if (!isDefault(field, value)) document[field.key] = value
+    if (!isDefault(field.type, value)) document[field.key] = value
   }
   return document
-}
-
-function isDefault({ type, field }: DocumentField, value: unknown): boolean {
-  if (value === null) return true
-  if (!field.optional) return false
-  const { data } = type.safeParse(undefined)
-  return isDeepStrictEqual(data, value)
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { declarations, z } from '../../schema/config/index.ts'
 import { fieldOf } from '../../schema/config/walk.ts'
 import { type Kind, kinds } from '../../schema/handles.ts'
@@ -6,21 +7,23 @@ import { documentFields } from './document.ts'
 /** Members are a connection in the API, and a plain list in files and inputs. */
 const isConnection = (kind: Kind, name: string) => name === 'members' && 'members' in declarations[kind].spec.shape
 
-/** Resources of a page; a list of members costs what a page of it may hold. */
-export const pageSize = 50
-export const membersPageSize = 100
+/** Sizes of pages, so that what one query may cost is never exceeded: a resource with members costs what they may. */
+const pageSize = { plain: 50, withMembers: 10 }
+const membersPageSize = { first: 25, rest: 100 }
 
-const members = `members(first: ${membersPageSize}) { nodes { principal { handle } role } pageInfo { hasNextPage endCursor } }`
+const memberFields = '{ nodes { principal { handle } role } pageInfo { hasNextPage endCursor } }'
+const members = `members(first: ${membersPageSize.first}) ${memberFields}`
 
 /** A query for one page of a kind with every field that its document holds, made from its declaration. */
 export function pageQuery(kind: Kind): string {
   const fields = documentFields(kind).map(({ name, type }) =>
     isConnection(kind, name) ? members : `${name}${inner(type)}`,
   )
+  const size = isConnection(kind, 'members') ? pageSize.withMembers : pageSize.plain
   return `query Page($after: Cursor, $labels: Labels) {
   tenant {
     configRevision
-    resources(kinds: [${kinds[kind].enum}], labels: $labels, first: ${pageSize}, after: $after) {
+    resources(kinds: [${kinds[kind].enum}], labels: $labels, first: ${size}, after: $after) {
       nodes { handle name ... on ${kinds[kind].type} { ${fields.join(' ')} } }
       pageInfo { hasNextPage endCursor }
     }
@@ -30,7 +33,7 @@ export function pageQuery(kind: Kind): string {
 
 /** The rest of a long list of members. */
 export function membersQuery(kind: Kind): string {
-  const page = `members(first: ${membersPageSize}, after: $after) { nodes { principal { handle } role } pageInfo { hasNextPage endCursor } }`
+  const page = `members(first: ${membersPageSize.rest}, after: $after) ${memberFields}`
   return `query Members($ref: Ref!, $after: Cursor) { resource(ref: $ref) { ... on ${kinds[kind].type} { ${page} } } }`
 }
 
@@ -45,7 +48,7 @@ function inner(type: z.ZodType): string {
     .join(' ')} }`
 }
 
-/** An answer's value as files write it: references by handle. */
+/** An answer's value as files write it: references by handle, and nothing within that says the same as its absence. */
 export function asWritten(type: z.ZodType, value: unknown): unknown {
   if (value === null || value === undefined) return null
   const { type: found, meta } = fieldOf(type)
@@ -53,9 +56,18 @@ export function asWritten(type: z.ZodType, value: unknown): unknown {
   if (found instanceof z.ZodArray)
     return (value as unknown[]).map((item) => asWritten(found.element as z.ZodType, item))
   if (!(found instanceof z.ZodObject)) return value
-  const fields = Object.entries(found.shape).map(([name, field]) => [
-    name,
-    asWritten(field as z.ZodType, (value as Record<string, unknown>)[name]),
-  ])
-  return Object.fromEntries(fields)
+  const fields = Object.entries(found.shape).map(([name, field]) => {
+    const inside = asWritten(field as z.ZodType, (value as Record<string, unknown>)[name])
+    return [name, field as z.ZodType, inside] as const
+  })
+  return Object.fromEntries(
+    fields.filter(([, field, inside]) => !isDefault(field, inside)).map(([name, , inside]) => [name, inside]),
+  )
+}
+
+/** True where leaving the field out says the same: applying fills it in again. */
+export function isDefault(type: z.ZodType, written: unknown): boolean {
+  if (written === null) return true
+  if (!fieldOf(type).optional) return false
+  return isDeepStrictEqual(asWritten(type, type.safeParse(undefined).data), written)
 }

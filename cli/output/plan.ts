@@ -1,4 +1,4 @@
-import type { Plan } from '../files/plan.ts'
+import type { FieldChange, Plan } from '../files/plan.ts'
 import type { Io } from '../io.ts'
 import { type Colour, paint } from './paint.ts'
 import { plain } from './table.ts'
@@ -10,16 +10,22 @@ const marks = {
   UNCHANGED: [' ', 'dim'],
 } as const
 
+/** From here on, new resources are told by their names alone; `-o json` holds every field. */
+const detailedMax = 30
+/** More values than this in one new field are told by their number. */
+const valuesMax = 8
+
 /** A plan for people: what would change, field by field, then what it touches and what to beware of. */
 export function formatPlan(io: Pick<Io, 'env' | 'isStdoutTty'>, plan: Plan): string {
   const colour = paint(io.isStdoutTty, io.env)
   const changed = plan.changes.filter(({ action }) => action !== 'UNCHANGED')
   const lines = changed.flatMap(({ action, ref, fields }) => {
     const [mark, hue] = marks[action]
-    const width = Math.max(0, ...fields.map(({ path }) => path.join('.').length))
+    const told = action !== 'CREATE' ? fields : changed.length > detailedMax ? [] : fieldsOfNew(fields)
+    const width = Math.max(0, ...told.map(({ path }) => path.join('.').length))
     return [
       colour[hue as Colour](`${mark} ${plain(ref)}`),
-      ...fields.map(({ path, before, after }) => {
+      ...told.map(({ path, before, after }) => {
         const name = plain(path.join('.')).padEnd(width)
         if (before === null) return `    ${name}  ${plain(after ?? '')}`
         return `    ${name}  ${colour.dim(plain(before))} → ${after === null ? colour.dim('(none)') : plain(after)}`
@@ -28,6 +34,14 @@ export function formatPlan(io: Pick<Io, 'env' | 'isStdoutTty'>, plan: Plan): str
   })
   const warnings = plan.warnings.map(({ message }) => `${colour.yellow('warning')} ${plain(message)}`)
   return `${[...lines, ...warnings, colour.bold(summaryOf(plan))].join('\n')}\n`
+}
+
+/** What says something of a new resource: not its name again, nothing empty, and of a long list only how much it holds. */
+function fieldsOfNew(fields: readonly FieldChange[]): FieldChange[] {
+  const telling = fields.filter(({ path, after }) => path[0] !== 'name' && after !== '{}' && after !== '[]')
+  return [...Map.groupBy(telling, ({ path }) => path[0]!)].flatMap(([field, values]) =>
+    values.length > valuesMax ? [{ path: [field], before: null, after: `(${values.length} values)` }] : values,
+  )
 }
 
 /** One line: how much of what, and whom it touches. */

@@ -36,13 +36,23 @@ const sum = (rows: { cost: bigint }[]) => rows.reduce((total, { cost }) => total
 describe('the board', () => {
   it('shows the same total in every table, exact to the last digit, whatever was counted', () => {
     const costs = fc.array(
-      fc.tuple(fc.constantFrom('a', 'b', ''), fc.constantFrom('k', 'l'), fc.constantFrom('m', ''), fc.bigInt(0n, 10n ** 15n)),
+      fc.tuple(
+        fc.constantFrom('a', 'b', ''),
+        fc.constantFrom('k', 'l'),
+        fc.constantFrom('m', ''),
+        fc.bigInt(0n, 10n ** 15n),
+      ),
       { maxLength: 40 },
     )
     fc.assert(
       fc.property(costs, costs, (before, after) => {
         const board = new Board(overview(before.map(([p, k, m, cost]) => group(p, k, m, cost))), dayFrom)
-        board.apply(tick('c1', after.map(([p, k, m, cost]) => group(p, k, m, cost, dayFrom + 5 * minuteMs))))
+        board.apply(
+          tick(
+            'c1',
+            after.map(([p, k, m, cost]) => group(p, k, m, cost, dayFrom + 5 * minuteMs)),
+          ),
+        )
         const expected = [...before, ...after].reduce((total, [, , , cost]) => total + cost, 0n)
         expect(board.total.cost).toBe(expected)
         for (const dimension of ['PROJECT', 'API_KEY', 'MODEL'] as const)

@@ -91,7 +91,6 @@ export class Board {
         this.#chart(point)
       }
     this.cursor = tick.cursor
-    if (tick.at > this.settledThrough) this.settledThrough = tick.at
   }
 
   /** One table: the tuples summed by one of their keys, dearest first. */
@@ -99,11 +98,13 @@ export class Board {
     const rows = new Map<string, Row>()
     for (const { keys, tally } of this.#tuples.values()) {
       const value = keys.get(dimension) ?? ''
-      let row = rows.get(value)
-      if (!row) rows.set(value, (row = { value, name: this.#nameOf(dimension, value), ...nothing() }))
+      const row = rows.get(value) ?? { value, name: this.#nameOf(dimension, value), ...nothing() }
       add(row, tally)
+      rows.set(value, row)
     }
-    return [...rows.values()].sort((a, b) => Number(b.cost > a.cost) - Number(b.cost < a.cost) || b.requests - a.requests)
+    return [...rows.values()].sort(
+      (a, b) => Number(b.cost > a.cost) - Number(b.cost < a.cost) || b.requests - a.requests,
+    )
   }
 
   /** Cost of each of the last 60 minutes, oldest first. */
@@ -129,9 +130,9 @@ export class Board {
 
   #chart(point: Point): void {
     const at = Math.floor(Date.parse(point.at!) / minuteMs) * minuteMs
-    let minute = this.minutes.get(at)
-    if (!minute) this.minutes.set(at, (minute = nothing()))
+    const minute = this.minutes.get(at) ?? nothing()
     add(minute, point)
+    this.minutes.set(at, minute)
     if (this.minutes.size > 4 * minutesShown) this.#forgetOldMinutes()
   }
 

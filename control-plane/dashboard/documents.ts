@@ -21,6 +21,10 @@ query Overview($today: TimeRange!, $hour: TimeRange!) {
     groups { points { at cost { amount } requests refused failed tokens } }
   }
 }`,
+  settled: /* GraphQL */ `
+query Settled($window: TimeRange!) {
+  spend(window: $window, interval: TOTAL) { settledThrough }
+}`,
   ticks: /* GraphQL */ `
 subscription Ticks($after: Cursor) {
   spendTicks(interval: MINUTE, groupBy: [PROJECT, API_KEY, MODEL], after: $after) {

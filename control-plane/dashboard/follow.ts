@@ -15,6 +15,7 @@ export interface View {
 }
 
 const retryMs = 3_000
+const settledEveryMs = 10_000
 
 /**
  * Keeps a view of the control plane: one snapshot, then ticks from its cursor for as long as `signal` allows. A new day starts
@@ -35,7 +36,7 @@ export async function follow(view: View, signal: AbortSignal, changed: () => voi
         return set('signed-out')
       // A cursor that is no longer kept, or a server that answers no question yet: begin again from a snapshot.
       view.board = undefined
-      set(view.overview ? 'reconnecting' : 'loading')
+      set('reconnecting')
       await new Promise((resolve) => setTimeout(resolve, retryMs))
     }
   }
@@ -77,11 +78,22 @@ async function run(view: View, outer: AbortSignal, set: (status: Status) => void
       set(view.status)
     }
   }
+  const settled = setInterval(() => void refreshSettled(board, signal), settledEveryMs)
+  signal.addEventListener('abort', () => clearInterval(settled))
   const stopBoth = (error: unknown) => {
     failed.abort()
     throw error
   }
   await Promise.all([spend().catch(stopBoth), records().catch(stopBoth)])
+}
+
+/** Ticks say what was added, not up to when nothing more can come; that is asked now and then. */
+async function refreshSettled(board: Board, signal: AbortSignal): Promise<void> {
+  const window = { from: new Date(Date.now() - 60_000).toISOString() }
+  const answer = await ask<{ spend: { settledThrough: string } }>(documents.settled, { window }, signal).catch(
+    () => null,
+  )
+  if (answer) board.settledThrough = answer.spend.settledThrough
 }
 
 /** Local midnight after the day that began then; a day may have 23 or 25 hours. */

@@ -61,6 +61,9 @@ function asError(error: unknown): Error {
   }
   const code = (error as { code?: unknown }).code
   if (typeof code === 'number' && refusedCodes.has(code))
-    return new StreamRefused(code === 4403 || code === 4401 ? 'UNAUTHENTICATED' : 'BAD_DOCUMENT', `Closed with ${code}.`)
+    return new StreamRefused(
+      code === 4403 || code === 4401 ? 'UNAUTHENTICATED' : 'BAD_DOCUMENT',
+      `Closed with ${code}.`,
+    )
   return error instanceof Error ? error : new Error('The connection dropped.')
 }

@@ -8,8 +8,7 @@ interface Event {
 const log = Array.from({ length: 200 }, (_, index) => ({ cursor: String(index).padStart(3, '0') }))
 
 /** A server that keeps everything, and drops each connection after some events. */
-const dropping =
-  (perConnection: number): OpenStream<Event> =>
+const dropping = (perConnection: number): OpenStream<Event> =>
   async function* (after, _signal, opened) {
     opened()
     yield* log.filter(({ cursor }) => after === null || cursor > after).slice(0, perConnection)
@@ -37,7 +36,8 @@ describe('a live stream', () => {
 
   it('survives connections that bring nothing', async () => {
     let connections = 0
-    const flaky: OpenStream<Event> = (after, signal, opened) => dropping(connections++ % 3 === 0 ? 90 : 0)(after, signal, opened)
+    const flaky: OpenStream<Event> = (after, signal, opened) =>
+      dropping(connections++ % 3 === 0 ? 90 : 0)(after, signal, opened)
     expect(await collect(flaky)).toHaveLength(log.length)
   })
 
@@ -45,6 +45,7 @@ describe('a live stream', () => {
     let connections = 0
     const refusing: OpenStream<Event> = async function* () {
       connections++
+      yield* []
       throw new StreamRefused('NOT_PERMITTED', 'You may not do that.')
     }
     await expect(collect(refusing)).rejects.toThrow('You may not do that.')
@@ -54,6 +55,7 @@ describe('a live stream', () => {
   it('ends while it waits to reconnect', async () => {
     const stop = new AbortController()
     const never: OpenStream<Event> = async function* () {
+      yield* []
       throw new Error('refused')
     }
     setTimeout(() => stop.abort(), 30)

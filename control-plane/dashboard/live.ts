@@ -45,12 +45,16 @@ export async function* live<Event extends Positioned>(
   let after = options.after
   let failures = 0
   while (!signal.aborted) {
+    let isOpen = false
+    const opened = () => {
+      if (isOpen) return
+      isOpen = true
+      failures = 0
+      onState?.('live')
+    }
     try {
-      const opened = () => {
-        failures = 0
-        onState?.('live')
-      }
       for await (const event of open(after, signal, opened)) {
+        opened()
         after = event.cursor
         yield event
         if (signal.aborted) return

@@ -1,10 +1,10 @@
 import { render } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { parseAmount } from '../../schema/money.ts'
 import type { Board, Dimension } from './board.ts'
 import { SpendChart } from './chart.tsx'
 import { follow, type Status, type View } from './follow.ts'
 import { currencySign, formatCount, formatMoney, formatMs, formatTime, splitAmount } from './format.ts'
-import { parseAmount } from '../../schema/money.ts'
 import { type FlightRecord, type Tail, tokensOf } from './tail.ts'
 
 const pauseAfterHiddenMs = 60_000
@@ -55,8 +55,13 @@ function Page() {
   if (view.status === 'signed-out') return <SignedOut />
   const { overview, board, tail } = view
   if (!overview || !board || !tail)
-    return <main class="message">{view.status === 'loading' ? 'Loading…' : 'The control plane does not answer. Trying again…'}</main>
+    return (
+      <main class="message">
+        {view.status === 'loading' ? 'Loading…' : 'The control plane does not answer. Trying again…'}
+      </main>
+    )
   const { currency } = overview.today
+  document.title = `${currencySign(currency)}${formatMoney(board.total.cost)} today · Sluice`
   return (
     <>
       <Header tenant={overview.viewer.tenant.name} status={view.status} board={board} />
@@ -159,13 +164,13 @@ function Groups({ board, currency }: { board: Board; currency: string }) {
     <section class="panel">
       <div class="heading">
         <h2>Today by</h2>
-        <div class="choice" role="group" aria-label="Group by">
+        <fieldset class="choice" aria-label="Group by">
           {tables.map(([value, name]) => (
             <button type="button" aria-pressed={value === dimension} onClick={() => setDimension(value)}>
               {name}
             </button>
           ))}
-        </div>
+        </fieldset>
       </div>
       <table>
         <thead>
@@ -214,7 +219,9 @@ function Groups({ board, currency }: { board: Board; currency: string }) {
           </tfoot>
         )}
       </table>
-      {rows.length === 0 && <p class="empty">Nothing was asked today. The first request appears here as it finishes.</p>}
+      {rows.length === 0 && (
+        <p class="empty">Nothing was asked today. The first request appears here as it finishes.</p>
+      )}
     </section>
   )
 }

@@ -49,4 +49,3 @@ export class PgliteThread {
     this.#waiting.clear()
   }
 }
-

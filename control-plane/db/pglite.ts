@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Driver, StartRefused } from './driver.ts'
 import { lockDirectory } from './lock-file.ts'
@@ -17,8 +17,11 @@ export async function openPglite(dataDir: string): Promise<Driver> {
   if (!inMemory) mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const unlock = inMemory ? () => {} : lockDirectory(join(dataDir, 'control-plane.lock'), dataDir)
   try {
-    const thread = await openThread(inMemory ? null : join(dataDir, 'pglite'))
+    const path = inMemory ? null : join(dataDir, 'pglite')
+    const isNew = path === null || setAsideUnfinished(path)
+    const thread = await openThread(path, isNew ? await loadTemplate() : null)
     await migrate(thread.query)
+    if (path && isNew) writeFileSync(join(path, finishedMark), '')
     return driverOf(thread, unlock)
   } catch (error) {
     unlock()
@@ -26,9 +29,18 @@ export async function openPglite(dataDir: string): Promise<Driver> {
   }
 }
 
+/** Written last at the first start: a directory without it was left half made. */
+const finishedMark = 'sluice-made'
+
+/** True where there is no finished database yet. A first start that was cut short is moved aside, never deleted. */
+function setAsideUnfinished(path: string): boolean {
+  if (existsSync(join(path, finishedMark))) return false
+  if (existsSync(path)) renameSync(path, `${path}.unfinished-${Date.now()}`)
+  return true
+}
+
 /** PGlite's start has been seen to hang on a busy machine, and to succeed at once when tried again. */
-async function openThread(path: string | null): Promise<PgliteThread> {
-  const template = path && existsSync(join(path, 'PG_VERSION')) ? null : await loadTemplate()
+async function openThread(path: string | null, template: Blob | null): Promise<PgliteThread> {
   for (let attempt = 1; ; attempt++) {
     const thread = new PgliteThread()
     if (await opensInTime(thread, path, template)) return thread

@@ -421,6 +421,6 @@ export const logState = pgTable('log_state', {
   tenant: text('tenant').primaryKey(),
   lastNumber: count('last_number').notNull().default(-1),
   lastSub: count('last_sub').notNull().default(0),
-  /** Fences a sequencer that lost its lock: each numbering checks the epoch it began with. */
-  epoch: count('epoch').notNull().default(0),
+  /** Events up to here are no longer kept. */
+  eventsPruned: count('events_pruned').notNull().default(-1),
 })

@@ -36,7 +36,10 @@ export async function authenticate(ctx: Context, token: string, address?: string
   if (!tokenPattern.test(token)) return undefined
   const nowMs = ctx.clock.now()
   return ctx.db.withInstallation(async (tx) => {
-    const [secret] = await tx.select().from(apiKeySecret).where(eq(apiKeySecret.hash, hashKey(token)))
+    const [secret] = await tx
+      .select()
+      .from(apiKeySecret)
+      .where(eq(apiKeySecret.hash, hashKey(token)))
     if (!secret || secret.revokedAt || (secret.expiresAt && secret.expiresAt.getTime() <= nowMs)) return undefined
     const [key, tenant] = await resourcesByIds(tx, secret.tenant, [secret.apiKey, secret.tenant])
     if (key?.kind !== 'apiKey' || tenant?.kind !== 'tenant' || !isUsable(key, nowMs, address)) return undefined

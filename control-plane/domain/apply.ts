@@ -21,13 +21,13 @@ import {
   type Written,
 } from './errors.ts'
 import { impactOf, warningsOf } from './impact.ts'
-import { retireIssued } from './retire.ts'
 import { Lookup } from './lookup.ts'
 import { actionOf, changeOf, type Draft, digestOf, type Plan } from './plan.ts'
 import { hasLabels, issuedKinds, referrers, resourceOf, resourcesByIds } from './resources.ts'
+import { retireIssued } from './retire.ts'
 import { lockTenant } from './tenant-lock.ts'
-import { cursorOf } from './written.ts'
 import { writeRevision } from './write.ts'
+import { cursorOf } from './written.ts'
 
 const resourcesMax = 5_000
 
@@ -63,7 +63,9 @@ export async function apply(ctx: Context, actor: Actor, input: ApplyInput): Prom
     if (input.prune && Object.keys(input.prune).length === 0)
       errors.push(invalidInput(['prune'], 'needs at least one label: without one it would archive everything else'))
     // With errors in the input it is not known what the input mentions, and so not what is to be pruned.
-    return input.prune && errors.length === 0 ? [...drafts, ...(await prunedBy(tx, actor.tenant, input.prune, lookup, drafts))] : drafts
+    return input.prune && errors.length === 0
+      ? [...drafts, ...(await prunedBy(tx, actor.tenant, input.prune, lookup, drafts))]
+      : drafts
   })
 }
 
@@ -117,11 +119,18 @@ async function write(ctx: Context, actor: Actor, asked: Asked, drafting: Draftin
   return asked.dryRun ? outcome : { ...outcome, cursor: await cursorOf(ctx, actor.tenant, outcome.audit) }
 }
 
-async function refused(ctx: Context, actor: Actor, asked: Asked, errors: UserError[], revision?: number): Promise<Applied> {
+async function refused(
+  ctx: Context,
+  actor: Actor,
+  asked: Asked,
+  errors: UserError[],
+  revision?: number,
+): Promise<Applied> {
   const missing = errors.find((error) => error.type === 'NotPermitted')!
   const audit = await recordRefused(ctx, actor, asked.action, missing.permission as never)
   const cursor = await cursorOf(ctx, actor.tenant, audit)
-  const current = revision ?? (await ctx.db.withTenant(actor.tenant, (tx) => lockTenant(tx, actor.tenant))).configRevision
+  const current =
+    revision ?? (await ctx.db.withTenant(actor.tenant, (tx) => lockTenant(tx, actor.tenant))).configRevision
   return { errors, audit, cursor, plan: null, revision: current, resources: [] }
 }
 
@@ -227,7 +236,9 @@ async function prunedBy(
         notInArray(resource.kind, spared),
       ),
     )
-  return rows.filter(({ id }) => !kept.has(id)).map((row) => retired(resourceOf(row), ['prune'], lookup, row.updatedAt.getTime()))
+  return rows
+    .filter(({ id }) => !kept.has(id))
+    .map((row) => retired(resourceOf(row), ['prune'], lookup, row.updatedAt.getTime()))
 }
 
 /** Handles for every id that the diffs show, as they were named before this write. */

@@ -73,7 +73,10 @@ interface Leaf {
   schemaVersion: 1
   sequence: number
   source: null
-  targets: { id: string; changes: { path: string[]; before: string | null; after: string | null; erasable: boolean }[] }[]
+  targets: {
+    id: string
+    changes: { path: string[]; before: string | null; after: string | null; erasable: boolean }[]
+  }[]
   tenant: string
 }
 interface LeafActor {

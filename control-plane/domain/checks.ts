@@ -1,4 +1,5 @@
 import type { Resource } from '../../schema/config/index.ts'
+import { parseAmount, unitPrice } from '../../schema/money.ts'
 import { permissionsOf } from '../../schema/permissions.ts'
 import type { Actor } from './actor.ts'
 import { invalidInput, notPermitted, type UserError } from './errors.ts'
@@ -24,15 +25,26 @@ function checkTargets(lookup: Lookup, route: Resource<'route'>, path: string[], 
   })
 }
 
-function checkCurrencies(tenant: Resource<'tenant'>, sheet: Resource<'priceSheet'>, path: string[], errors: UserError[]) {
+function checkCurrencies(
+  tenant: Resource<'tenant'>,
+  sheet: Resource<'priceSheet'>,
+  path: string[],
+  errors: UserError[],
+) {
   const { currency, exchangeRate, unpricedCeiling } = sheet.spec
   const own = tenant.spec.currency
   if (currency !== own && exchangeRate === null)
-    errors.push(invalidInput([...path, 'exchangeRate'], `is required: the sheet is in ${currency}, the tenant in ${own}`))
+    errors.push(
+      invalidInput([...path, 'exchangeRate'], `is required: the sheet is in ${currency}, the tenant in ${own}`),
+    )
   if (currency === own && exchangeRate !== null && exchangeRate !== '1')
     errors.push(invalidInput([...path, 'exchangeRate'], `must be left out: the sheet is in the tenant's currency`))
   if (unpricedCeiling && unpricedCeiling.currency !== currency)
     errors.push(invalidInput([...path, 'unpricedCeiling', 'currency'], `must be ${currency}, as the sheet`))
+  const ceiling = unpricedCeiling && parseAmount(unpricedCeiling.amount)
+  if (typeof ceiling !== 'bigint') return
+  if (ceiling < 0n || unitPrice(ceiling, 1, parseAmount(exchangeRate ?? '1')!) === undefined)
+    errors.push(invalidInput([...path, 'unpricedCeiling', 'amount'], 'must not be negative, and exact at 12 decimals'))
 }
 
 /**

@@ -23,9 +23,15 @@ export interface Compiled {
 
 /**
  * One revision, made ready for running: references become positions, durations milliseconds, prices unit prices. Pure, and the
- * same for the same input: lists are in the order of ids, so that equal configurations have equal digests.
+ * same for the same input: lists are in the order of ids, so that equal configurations have equal digests. `versions` says how
+ * often each stored credential's secret was set.
  */
-export function compile(revision: number, resources: Resource[], secrets: KeySecret[]): Compiled {
+export function compile(
+  revision: number,
+  resources: Resource[],
+  secrets: KeySecret[],
+  versions: ReadonlyMap<string, number>,
+): Compiled {
   const all = [...resources].sort((a, b) => (a.id < b.id ? -1 : 1))
   const of = <K extends Resource['kind']>(kind: K) => all.filter((one): one is Of<K> & Resource => one.kind === kind)
   const [tenant] = of('tenant')
@@ -52,7 +58,11 @@ export function compile(revision: number, resources: Resource[], secrets: KeySec
       ...{ maxOutputTokens: spec.maxOutputTokens, defaultOutputTokens: spec.defaultOutputTokens, bounds: spec.bounds },
     })),
     providers: providers.map(({ id, name, spec }) => ({ id, name, ...spec })),
-    credentials: credentials.map(({ id, spec }) => ({ id, ...spec, provider: position(spec.provider), version: 0 })),
+    credentials: credentials.map(({ id, spec }) => ({
+      ...{ id, ...spec },
+      provider: position(spec.provider),
+      version: versions.get(id) ?? 0,
+    })),
     priceSheets: compilePrices(of('priceSheet'), position),
     policies: [],
   }
@@ -132,7 +142,12 @@ function compileRoutes(
   const routeAt = new Map(routes.map(({ id }, index) => [id, index]))
   const nameOf = new Map(aliases.map(({ id, name }) => [id, name]))
   const own = (model: string): number => {
-    const route = { id: null, strategy: 'PRIORITY' as const, ...limits(routeDefaults), targets: [target(model, null, 1)] }
+    const route = {
+      id: null,
+      strategy: 'PRIORITY' as const,
+      ...limits(routeDefaults),
+      targets: [target(model, null, 1)],
+    }
     return compiled.push(route) - 1
   }
   const named = aliases.map(({ id, name, spec }) => ({

@@ -36,14 +36,14 @@ export function newContentKey(ctx: Pick<Context, 'vault'>, tenant: string): Buff
 }
 
 /** Stores a provider's secret, sealed. It is never returned; `fingerprint` and `version` tell that it changed. */
-export async function credentialSet(
-  ctx: Context,
-  actor: Actor,
-  input: CredentialSetInput,
-): Promise<CredentialWritten> {
+export async function credentialSet(ctx: Context, actor: Actor, input: CredentialSetInput): Promise<CredentialWritten> {
   const { idempotencyKey, reason, ...fields } = input
   const mint = { operation: 'credential.set', key: idempotencyKey, body: fields }
-  const { resource, extra: _, ...written } = await mintOnce<true>(ctx, actor, mint, async (tx, lookup, _tenant, errors) => {
+  const {
+    resource,
+    extra: _,
+    ...written
+  } = await mintOnce<true>(ctx, actor, mint, async (tx, lookup, _tenant, errors) => {
     if (!actor.permissions.has('credential:set')) return void errors.push(notPermitted('credential:set'))
     await lookup.load([input.credential])
     const credential = lookup.find(input.credential)

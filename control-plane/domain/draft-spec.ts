@@ -12,7 +12,7 @@ const common = new Set(['id', 'name', 'labels'])
 export function parseName(input: Spec, path: string[], errors: UserError[]): string | undefined {
   const parsed = resourceName.safeParse(input.name ?? undefined)
   if (parsed.success) return parsed.data
-  errors.push(...parsed.error.issues.map((issue) => userErrorOf(issue, [...path, 'name'], 'resource')).flat())
+  errors.push(...parsed.error.issues.flatMap((issue) => userErrorOf(issue, [...path, 'name'], 'resource')))
   return undefined
 }
 
@@ -25,7 +25,7 @@ export function parseLabels(
   if (input.labels === undefined) return before?.labels ?? {}
   const parsed = labelsShape.safeParse(input.labels ?? {})
   if (parsed.success) return parsed.data
-  errors.push(...parsed.error.issues.map((issue) => userErrorOf(issue, [...path, 'labels'], 'labels')).flat())
+  errors.push(...parsed.error.issues.flatMap((issue) => userErrorOf(issue, [...path, 'labels'], 'labels')))
   return {}
 }
 

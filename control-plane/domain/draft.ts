@@ -46,7 +46,12 @@ export async function draftNew(
 ): Promise<Draft | undefined> {
   const name = parseName(input, [], errors)
   await lookup.load(name === undefined ? [] : [handleOf(kind, name)])
-  const { draft, valid } = draftItem(lookup, { kind, input, path: [], name: name ?? '', before: undefined }, nowMs, errors)
+  const { draft, valid } = draftItem(
+    lookup,
+    { kind, input, path: [], name: name ?? '', before: undefined },
+    nowMs,
+    errors,
+  )
   if (!valid) return undefined
   const { shape } = declarations[kind].spec
   await lookup.load(findReferences(shape, draft.after.spec).map(({ value }) => value))
@@ -124,7 +129,8 @@ function resolveReferences(lookup: Lookup, { before, after, path }: Draft, error
     const parsed = parseRef(found.value)
     const expected = found.kinds.map((kind) => `${kinds[kind].word}/…`).join(' or ')
     if (!parsed) errors.push(invalidInput(at, `${found.value} is not a reference`, `${expected}, or an id`))
-    else if (!found.kinds.includes(parsed.kind)) errors.push(invalidInput(at, `names a ${kinds[parsed.kind].word}`, expected))
+    else if (!found.kinds.includes(parsed.kind))
+      errors.push(invalidInput(at, `names a ${kinds[parsed.kind].word}`, expected))
     else {
       const target = lookup.find(found.value)
       if (target) found.replace(target.id)

@@ -1,7 +1,7 @@
 import { and, eq, gte, inArray, or, sql } from 'drizzle-orm'
-import { parseAmount } from '../../schema/money.ts'
 import type { Resource } from '../../schema/config/index.ts'
 import { idKind } from '../../schema/ids.ts'
+import { parseAmount } from '../../schema/money.ts'
 import type { Tx } from '../db/database.ts'
 import { credentialSecret, spendRollup } from '../db/tables.ts'
 import { actionOf, type Draft, type PlanImpact, type PlanWarning } from './plan.ts'

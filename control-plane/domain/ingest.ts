@@ -1,5 +1,15 @@
-import type { ChainHead } from '../../schema/link.ts'
+import { and, asc, eq, gte, lte, sql } from 'drizzle-orm'
+import type { Resource } from '../../schema/config/index.ts'
+import { chainStart, type FlightRecord, recordHash } from '../../schema/flight-record.ts'
+import { type ChainHead, recordsPerBatchMax } from '../../schema/link.ts'
+import type { Tx } from '../db/database.ts'
+import { chainHead, flightRecord } from '../db/tables.ts'
+import { systemActor } from './actor.ts'
+import { record } from './audit.ts'
 import type { Context } from './context.ts'
+import { findInstance, type Instance } from './planes.ts'
+import { readRecord } from './record-shape.ts'
+import { resourcesByIds } from './resources.ts'
 
 export interface RecordBatch {
   tenant: string
@@ -15,14 +25,149 @@ export type Accepted =
   /** `head` says where to go on; null = stop sending this chain, it is quarantined. */
   | { refused: true; head: ChainHead | null; reason: string }
 
+type Row = typeof flightRecord.$inferInsert
+type HeadRow = typeof chainHead.$inferSelect
+
 /** Takes a batch of one chain if it continues what is there. What is there already is compared and skipped. */
 export async function acceptRecords(ctx: Context, instance: string, batch: RecordBatch): Promise<Accepted> {
-  void ctx, instance, batch
-  throw new Error('not built yet')
+  const sender = await findInstance(ctx, instance)
+  if (sender?.tenant !== batch.tenant) return stop('this instance serves no such tenant')
+  if (batch.epoch < 1 || batch.epoch > sender.epoch) return stop(`epoch ${batch.epoch} was never opened`)
+  if (batch.records.length > recordsPerBatchMax) return stop(`a batch holds at most ${recordsPerBatchMax} records`)
+  return ctx.db.withTenant(batch.tenant, (tx) => accept(tx, ctx, sender, batch))
+}
+
+const stop = (reason: string): Accepted => ({ refused: true, head: null, reason })
+
+async function accept(tx: Tx, ctx: Context, sender: Instance, batch: RecordBatch): Promise<Accepted> {
+  const head = await lockHead(tx, ctx, sender.id, batch)
+  if (head.quarantinedAt) return stop(head.reason ?? 'this chain is quarantined')
+  if (batch.from > head.sequence + 1) {
+    const reason = `the batch begins at ${batch.from}, the chain ends at ${head.sequence}`
+    return { refused: true, head: headOf(head), reason }
+  }
+  const known = head.sequence + 1 - batch.from
+  const differs = await differingOverlap(tx, head, batch, known)
+  if (differs !== undefined)
+    return quarantine(tx, ctx, head, `record ${differs} differs from the one that was delivered before`)
+  const [tenant] = await resourcesByIds(tx, batch.tenant, [batch.tenant])
+  const { currency } = (tenant as Resource<'tenant'>).spec
+  const { good, bad } = follow(head, batch, Math.max(known, 0), currency)
+  const end = good.at(-1)
+  if (end) await append(tx, ctx, head, good)
+  const after = end ? { ...head, sequence: end.sequence, hash: end.hash } : head
+  return bad ? quarantine(tx, ctx, after, bad) : { head: headOf(after) }
+}
+
+/** The chain's head, locked: batches of one chain are taken one after the other. */
+async function lockHead(tx: Tx, ctx: Context, instance: string, batch: RecordBatch): Promise<HeadRow> {
+  const { tenant, epoch } = batch
+  const updatedAt = new Date(ctx.clock.now())
+  await tx
+    .insert(chainHead)
+    .values({ tenant, instance, epoch, sequence: -1, hash: chainStart, updatedAt })
+    .onConflictDoNothing()
+  const place = and(eq(chainHead.tenant, tenant), eq(chainHead.instance, instance), eq(chainHead.epoch, epoch))
+  const [row] = await tx.select().from(chainHead).where(place).for('update')
+  return row!
+}
+
+const headOf = ({ tenant, epoch, sequence, hash }: HeadRow): ChainHead => ({ tenant, epoch, sequence, hash })
+
+/** The first sequence of which another record was delivered before. */
+async function differingOverlap(tx: Tx, head: HeadRow, batch: RecordBatch, known: number): Promise<number | undefined> {
+  if (known <= 0 || batch.records.length === 0) return undefined
+  const stored = await tx
+    .select({ sequence: flightRecord.sequence, hash: flightRecord.hash })
+    .from(flightRecord)
+    .where(
+      and(
+        ...ofChain(head),
+        gte(flightRecord.sequence, batch.from),
+        lte(flightRecord.sequence, batch.from + batch.records.length - 1),
+      ),
+    )
+    .orderBy(asc(flightRecord.sequence))
+  return stored.find(({ sequence, hash }) => recordHash(batch.records[sequence - batch.from]!) !== hash)?.sequence
+}
+
+const ofChain = ({ tenant, instance, epoch }: HeadRow) => [
+  eq(flightRecord.tenant, tenant),
+  eq(flightRecord.instance, instance),
+  eq(flightRecord.epoch, epoch),
+]
+
+/** The records that truly continue the chain, up to the first that does not. */
+function follow(head: HeadRow, batch: RecordBatch, skip: number, currency: string): { good: Row[]; bad?: string } {
+  const good: Row[] = []
+  let { sequence, hash } = head
+  for (const body of batch.records.slice(skip)) {
+    const place = `record ${sequence + 1}`
+    const given = readRecord(body)
+    if ('malformed' in given) return { good, bad: `${place} is malformed: ${given.malformed}` }
+    if (given.tenant !== head.tenant || given.instance !== head.instance || given.epoch !== head.epoch)
+      return { good, bad: `${place} is of another chain` }
+    if (given.sequence !== sequence + 1) return { good, bad: `${place} says it is record ${given.sequence}` }
+    if (given.previousHash !== hash) return { good, bad: `${place} does not continue the chain that was delivered` }
+    if (given.currency !== currency) return { good, bad: `${place} is in ${given.currency} instead of ${currency}` }
+    if (JSON.stringify(given) !== body) return { good, bad: `${place} is not in canonical form` }
+    sequence = given.sequence
+    hash = recordHash(body)
+    good.push(rowOf(given, body, hash))
+  }
+  return { good }
+}
+
+function rowOf(given: FlightRecord, body: string, hash: string): Row {
+  const { tenant, instance, epoch, sequence, id, team, project, principal, apiKey, provider, model, aliasId } = given
+  const { alias, tier, dataPlane, traceId, outcome, refusal, requestLabels, cost } = given
+  return {
+    ...{ tenant, instance, epoch, sequence, id, hash, body, arrival: 0, at: new Date(given.at) },
+    ...{ team, project, principal, apiKey, provider, model, aliasId, alias, tier, dataPlane },
+    ...{ traceId, outcome, refusal, requestLabels, cost },
+  }
+}
+
+async function append(tx: Tx, ctx: Context, head: HeadRow, rows: Row[]) {
+  const [next] = (await tx.execute(sql`select nextval('record_arrival') as arrival`)) as unknown as {
+    arrival: string
+  }[]
+  const arrival = Number(next!.arrival)
+  await tx.insert(flightRecord).values(rows.map((row) => ({ ...row, arrival })))
+  const { sequence, hash } = rows.at(-1)!
+  await tx
+    .update(chainHead)
+    .set({ sequence, hash, updatedAt: new Date(ctx.clock.now()) })
+    .where(headPlace(head))
+  await ctx.db.notify(tx, 'records', head.tenant)
+}
+
+const headPlace = ({ tenant, instance, epoch }: HeadRow) =>
+  and(eq(chainHead.tenant, tenant), eq(chainHead.instance, instance), eq(chainHead.epoch, epoch))
+
+/** Stops a chain for good: nothing more is taken from it until a person has looked. What was good before stays. */
+async function quarantine(tx: Tx, ctx: Context, head: HeadRow, reason: string): Promise<Accepted> {
+  await tx
+    .update(chainHead)
+    .set({ quarantinedAt: new Date(ctx.clock.now()), reason })
+    .where(headPlace(head))
+  const field = { path: ['chain', String(head.epoch), 'quarantined'], before: null, after: String(head.sequence) }
+  const targets = [{ id: head.instance, name: head.instance, changes: [field] }]
+  await record(tx, ctx, systemActor(head.tenant), { action: 'chain.quarantine', targets, reason })
+  await ctx.db.notify(tx, 'records', head.tenant)
+  return stop(reason)
 }
 
 /** Where the control plane's copy of each chain of an instance ends, quarantined ones left out. */
 export async function chainHeads(ctx: Context, instance: string): Promise<ChainHead[]> {
-  void ctx, instance
-  throw new Error('not built yet')
+  const sender = await findInstance(ctx, instance)
+  if (!sender) return []
+  const rows = await ctx.db.withTenant(sender.tenant, (tx) =>
+    tx
+      .select()
+      .from(chainHead)
+      .where(and(eq(chainHead.tenant, sender.tenant), eq(chainHead.instance, instance)))
+      .orderBy(asc(chainHead.epoch)),
+  )
+  return rows.filter(({ quarantinedAt }) => !quarantinedAt).map(headOf)
 }

@@ -64,7 +64,11 @@ export async function apiKeyIssue(ctx: Context, actor: Actor, input: ApiKeyIssue
       errors.push(invalidInput(['expiresAt'], 'is in the past'))
     if (errors.length > 0) return undefined
     const changes = [changeOf(draft, (id) => id)]
-    const { audit, resources } = await writeRevision(tx, ctx, actor, [draft], { action: mint.operation, reason, changes })
+    const { audit, resources } = await writeRevision(tx, ctx, actor, [draft], {
+      action: mint.operation,
+      reason,
+      changes,
+    })
     return { resource: resources[0]!, audit, extra: await addSecret(tx, ctx, actor.tenant, key) }
   })
   return secretWritten(minted)
@@ -130,7 +134,10 @@ export async function apiKeyRotate(
     if (errors.length > 0) return undefined
     await outdateSecrets(tx, ctx, actor.tenant, key, ctx.clock.now() + overlapMs!)
     const secret = await addSecret(tx, ctx, actor.tenant, key)
-    const audit = await noteSecret(tx, ctx, actor, key, mint.operation, reason, [secrets[0]?.prefix ?? null, secret.slice(0, 10)])
+    const audit = await noteSecret(tx, ctx, actor, key, mint.operation, reason, [
+      secrets[0]?.prefix ?? null,
+      secret.slice(0, 10),
+    ])
     return { resource: key, audit, extra: secret }
   })
   return secretWritten(minted)
@@ -189,7 +196,12 @@ export async function apiKeyRevoke(
   return { ...revoked, audit, cursor: await cursorOf(ctx, actor.tenant, audit) }
 }
 
-async function revoke(tx: Tx, ctx: Context, actor: Actor, input: { apiKey: string; reason: string }): Promise<KeyWritten> {
+async function revoke(
+  tx: Tx,
+  ctx: Context,
+  actor: Actor,
+  input: { apiKey: string; reason: string },
+): Promise<KeyWritten> {
   const errors: UserError[] = []
   const nothing = { errors, audit: null, cursor: null, apiKey: null }
   await lockTenant(tx, actor.tenant)
@@ -238,7 +250,9 @@ export async function apiKeyFacts(
 
 function stateOf(key: Key, secrets: SecretRow[], nowMs: number): ApiKeyState {
   if (secrets.every(({ revokedAt }) => revokedAt)) return 'REVOKED'
-  const working = secrets.filter((secret) => !secret.revokedAt && (endOf(key, secret) ?? Number.POSITIVE_INFINITY) > nowMs)
+  const working = secrets.filter(
+    (secret) => !secret.revokedAt && (endOf(key, secret) ?? Number.POSITIVE_INFINITY) > nowMs,
+  )
   if (working.length === 0) return 'EXPIRED'
   return working.length > 1 ? 'ROTATING' : 'ACTIVE'
 }

@@ -36,7 +36,8 @@ export class Lookup {
     }
     for (const some of chunks([...ids])) await this.#read(inArray(resource.id, some))
     for (const [kind, named] of names)
-      for (const some of chunks([...named])) await this.#read(and(eq(resource.kind, kind), inArray(resource.name, some)))
+      for (const some of chunks([...named]))
+        await this.#read(and(eq(resource.kind, kind), inArray(resource.name, some)))
   }
 
   /** The resource as it will be. Its old name no longer finds it. */

@@ -96,14 +96,17 @@ export async function listResources(
   return { rows: rows.slice(0, first).map(resourceOf), hasNext: rows.length > first }
 }
 
-export const hasLabels = (labels: Record<string, string>) =>
-  sql`${resource.labels} @> ${JSON.stringify(labels)}::jsonb`
+export const hasLabels = (labels: Record<string, string>) => sql`${resource.labels} @> ${JSON.stringify(labels)}::jsonb`
 
 const hasValue = (field: string, values: readonly string[]) =>
   values.length === 0 ? sql`false` : inArray(sql`${resource.spec} ->> ${field}`, [...values])
 
 /** Every live resource of some kinds: what compiling and pruning look at. */
-export async function liveResources<K extends Kind>(tx: Tx, tenant: string, kinds: readonly K[]): Promise<Resource<K>[]> {
+export async function liveResources<K extends Kind>(
+  tx: Tx,
+  tenant: string,
+  kinds: readonly K[],
+): Promise<Resource<K>[]> {
   const rows = await tx
     .select()
     .from(resource)

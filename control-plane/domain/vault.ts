@@ -55,7 +55,9 @@ export function openVault(masterKey: string): Vault {
 export function masterKeyOf(options: { given?: string; dataDir: string }): { masterKey: string } | { refused: string } {
   const given = options.given?.trim()
   if (given && given.length < masterKeyCharactersMin)
-    return { refused: `SLUICE_MASTER_KEY is shorter than ${masterKeyCharactersMin} characters; give a longer random one.` }
+    return {
+      refused: `SLUICE_MASTER_KEY is shorter than ${masterKeyCharactersMin} characters; give a longer random one.`,
+    }
   if (given) return { masterKey: given }
   const path = join(options.dataDir, 'master.key')
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })

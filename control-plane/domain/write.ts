@@ -37,13 +37,15 @@ export async function writeRevision(
   const { configRevision } = await lockTenant(tx, actor.tenant)
   const revision = configRevision + 1
   const at = new Date(ctx.clock.now())
-  const stamped = drafts.map(({ before, after }): Resource => ({
-    ...after,
-    revision,
-    createdAt: before?.createdAt ?? at,
-    updatedAt: at,
-    archivedAt: after.archivedAt ? at : null,
-  }))
+  const stamped = drafts.map(
+    ({ before, after }): Resource => ({
+      ...after,
+      revision,
+      createdAt: before?.createdAt ?? at,
+      updatedAt: at,
+      archivedAt: after.archivedAt ? at : null,
+    }),
+  )
   await freeNames(tx, actor.tenant, drafts)
   for (const some of chunks(stamped, rowsPerStatement)) await writeRows(tx, actor.tenant, some)
   await writeReferences(tx, actor.tenant, stamped)

@@ -1,8 +1,8 @@
-import { type AuditActor, type AuditFilter as Filter, type AuditTarget as Target, listAudit } from '../domain/audit.ts'
+import type { ObjectRef } from '@pothos/core'
+import { type AuditActor, type AuditFilter as Filter, listAudit, type AuditTarget as Target } from '../domain/audit.ts'
 import { FieldChange } from './apply.ts'
 import { builder, type Types } from './builder.ts'
 import { connectionOf, keysetAfter, page, pageCost, pageSize } from './connection.ts'
-import type { ObjectRef } from '@pothos/core'
 import { idsOf, rangeOf, TimeRange } from './filters.ts'
 import { read } from './loaders.ts'
 import { AuditEntry, Node } from './refs.ts'
@@ -89,7 +89,11 @@ builder.queryField('audit', (t) =>
       }
       const after = keysetAfter(args.after, 1)?.[0]
       const { rows, hasNext } = await read(ctx, (tx, tenant) =>
-        listAudit(tx, tenant, { filter: asked, first: pageSize(args), after: after === undefined ? null : Number(after) }),
+        listAudit(tx, tenant, {
+          filter: asked,
+          first: pageSize(args),
+          after: after === undefined ? null : Number(after),
+        }),
       )
       return page(rows, hasNext, (row) => [row.sequence], args.after)
     },

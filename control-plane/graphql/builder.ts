@@ -45,8 +45,9 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     nodeQueryOptions: false,
     nodesQueryOptions: false,
     cursorType: 'Cursor' as 'String',
-    nodesOnConnection: true,
-    edgesFieldOptions: { nullable: false },
+    // The connection's own cost counts its rows; the lists in it do not count them again.
+    nodesOnConnection: { complexity: { field: 1, multiplier: 1 } },
+    edgesFieldOptions: { nullable: false, complexity: { field: 1, multiplier: 1 } },
     nodeFieldOptions: { nullable: false },
     nodeTypeOptions: { resolveType: (node) => typeOfNode(node as object) },
     pageInfoTypeOptions: {},
@@ -63,10 +64,7 @@ builder.scalarType(
   'Duration',
   textScalar('Duration', 'Accepts 90s, 15m, 1h, 30d or ISO 8601; always answered as ISO 8601.'),
 )
-builder.scalarType(
-  'Decimal',
-  textScalar('Decimal', 'Exact decimal as a string, e.g. "0.0000375". Never a float.'),
-)
+builder.scalarType('Decimal', textScalar('Decimal', 'Exact decimal as a string, e.g. "0.0000375". Never a float.'))
 builder.scalarType('Currency', textScalar('Currency', 'ISO 4217 code.'))
 builder.scalarType('SafeInt', safeInt)
 builder.scalarType(

@@ -1,8 +1,8 @@
 import type { EnumRef, InputFieldBuilder, InputRef } from '@pothos/core'
+import { z } from '../../schema/config/fields.ts'
 import { declarations } from '../../schema/config/index.ts'
 import { type Field, fieldOf } from '../../schema/config/walk.ts'
 import { type Kind, kindList, kinds } from '../../schema/handles.ts'
-import { z } from '../../schema/config/fields.ts'
 import { builder, type Types } from './builder.ts'
 
 /**
@@ -31,15 +31,17 @@ export function configInput(name: string): InputRef<object> {
 
 for (const kind of kindList) collect(declarations[kind].spec)
 
-export const resourceInput = builder.inputRef<Partial<Record<Kind, Record<string, unknown>>>>('ResourceInput').implement({
-  description:
-    'Exactly one kind. A field left out keeps its value; null returns it to its default. The name finds the resource; ' +
-    'with `id` the id does, and a different `name` renames it. apiKey and dataPlane change what already exists; only ' +
-    'apiKeyIssue and dataPlaneEnroll create.',
-  isOneOf: true,
-  fields: ((t: Inputs) =>
-    Object.fromEntries(kindList.map((kind) => [kind, t.field({ type: kindInput(kind) })]))) as never,
-})
+export const resourceInput = builder
+  .inputRef<Partial<Record<Kind, Record<string, unknown>>>>('ResourceInput')
+  .implement({
+    description:
+      'Exactly one kind. A field left out keeps its value; null returns it to its default. The name finds the resource; ' +
+      'with `id` the id does, and a different `name` renames it. apiKey and dataPlane change what already exists; only ' +
+      'apiKeyIssue and dataPlaneEnroll create.',
+    isOneOf: true,
+    fields: ((t: Inputs) =>
+      Object.fromEntries(kindList.map((kind) => [kind, t.field({ type: kindInput(kind) })]))) as never,
+  })
 
 /** Every field of a kind that `apply` may set. Only the name is required: what is left out keeps its value. */
 function kindInput(kind: Kind): InputRef<object> {

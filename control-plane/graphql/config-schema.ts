@@ -1,38 +1,44 @@
-import { declarations } from '../../schema/config/index.ts'
-import { labels, resourceName, z } from '../../schema/config/index.ts'
+import { declarations, labels, resourceName, z } from '../../schema/config/index.ts'
 import { fieldOf } from '../../schema/config/walk.ts'
 import { type Kind, kindList, kinds } from '../../schema/handles.ts'
 
-const own = ['graphql', 'ref', 'issued']
-
-/** JSON Schema of one document of a config file: `kind: Project`, the name, labels, and the kind's fields. */
-function documentSchema(kind: Kind): Record<string, unknown> {
-  const { spec, description } = declarations[kind]
-  const settable = Object.entries(spec.partial().shape).filter(([, field]) => !fieldOf(field as z.ZodType).meta.issued)
-  const document = z.strictObject({
-    kind: z.literal(kinds[kind].type),
-    name: resourceName,
-    labels: labels().optional(),
-    ...Object.fromEntries(settable),
-  })
-  const schema = z.toJSONSchema(document, {
-    io: 'input',
-    unrepresentable: 'any',
-    // What we say of a field for ourselves is no JSON Schema keyword.
-    override: ({ jsonSchema }) => {
-      for (const key of own) delete (jsonSchema as Record<string, unknown>)[key]
-    },
-  }) as Record<string, unknown>
-  delete schema.$schema
-  return { ...schema, title: kinds[kind].type, description }
-}
+const ours = ['graphql', 'ref', 'issued']
 
 /**
- * JSON Schema of the config file, for editors: of one kind, or of any document a file may hold. Made from the same
- * declarations as the API's inputs, so a file that fits is an input that fits.
+ * JSON Schema of the config file, for editors: of one kind's document, or of any. A document says `kind: Project`, `name`,
+ * `labels` and the fields of the API's input; where a kind has a field that is itself called `kind`, the file names it by its
+ * type: `principalKind`.
  */
 export function configSchema(kind?: Kind | null): Record<string, unknown> {
   const $schema = 'https://json-schema.org/draft/2020-12/schema'
   if (kind) return { $schema, ...documentSchema(kind) }
   return { $schema, title: 'Sluice configuration', oneOf: kindList.map(documentSchema) }
 }
+
+function documentSchema(kind: Kind): Record<string, unknown> {
+  const { spec, description } = declarations[kind]
+  const fields = Object.entries({ labels: labels().default({}), ...spec.shape })
+    .map(([name, type]) => ({ name, type: type as z.ZodType, field: fieldOf(type as z.ZodType) }))
+    .filter(({ field }) => !field.meta.issued)
+    .map(({ name, type, field }) => {
+      const key = name === 'kind' ? lowerFirst(field.meta.graphql!) : name
+      // Null says the same as leaving the field out: its default.
+      return [key, field.optional || field.nullable ? type.nullable().optional() : type] as const
+    })
+  const document = z.strictObject({
+    kind: z.literal(kinds[kind].type),
+    name: resourceName,
+    ...Object.fromEntries(fields),
+  })
+  const { $schema: _, ...schema } = z.toJSONSchema(document, {
+    io: 'input',
+    unrepresentable: 'any',
+    // What we say of a field for ourselves is no JSON Schema keyword.
+    override: ({ jsonSchema }) => {
+      for (const key of ours) delete (jsonSchema as Record<string, unknown>)[key]
+    },
+  }) as Record<string, unknown>
+  return { title: kinds[kind].type, description, ...schema }
+}
+
+const lowerFirst = (text: string) => text[0]!.toLowerCase() + text.slice(1)

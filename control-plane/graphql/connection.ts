@@ -31,7 +31,12 @@ export function keysetAfter(after: string | null | undefined, length: number): (
 }
 
 /** A page as Relay wants it; `keyset` gives a row's sort values. */
-export function page<Row>(rows: Row[], hasNextPage: boolean, keyset: (row: Row) => (string | number)[], after?: string | null) {
+export function page<Row>(
+  rows: Row[],
+  hasNextPage: boolean,
+  keyset: (row: Row) => (string | number)[],
+  after?: string | null,
+) {
   const edges = rows.map((node) => ({ node, cursor: encodeKeyset(keyset(node)) }))
   return {
     edges,

@@ -33,15 +33,27 @@ describe('an error of a request', () => {
     const secret = 'sk-live; Expected type "x'
     const given = `{ credential: "credential/a", secret: "${secret}" }`
     expect(
-      withoutValues(`Variable "$input" got invalid value ${given}; Field "idempotencyKey" of required type "String!" was not provided.`),
+      withoutValues(
+        `Variable "$input" got invalid value ${given}; Field "idempotencyKey" of required type "String!" was not provided.`,
+      ),
     ).toBe('Variable "$input" does not fit: Field "idempotencyKey" of required type "String!" was not provided.')
     expect(
-      withoutValues(`Variable "$i" got invalid value ${given} at "i.resources[0]"; Exactly one key must be specified for OneOf type "ResourceInput".`),
-    ).toBe('Variable "$i" does not fit at "i.resources[0]": Exactly one key must be specified for OneOf type "ResourceInput".')
-    expect(withoutValues('Variable "$i" got invalid value 123456 at "i.secret"; String cannot represent a non string value: 123456')).toBe(
-      'Variable "$i" does not fit.',
+      withoutValues(
+        `Variable "$i" got invalid value ${given} at "i.resources[0]"; Exactly one key must be specified for OneOf type "ResourceInput".`,
+      ),
+    ).toBe(
+      'Variable "$i" does not fit at "i.resources[0]": Exactly one key must be specified for OneOf type "ResourceInput".',
     )
-    expect(withoutValues('String cannot represent a non string value: 123456')).toBe('String cannot represent a non string value.')
-    expect(withoutValues('Syntax Error: Expected ":", found String "sk-live".')).toBe('Syntax Error: Expected ":", found String.')
+    expect(
+      withoutValues(
+        'Variable "$i" got invalid value 123456 at "i.secret"; String cannot represent a non string value: 123456',
+      ),
+    ).toBe('Variable "$i" does not fit.')
+    expect(withoutValues('String cannot represent a non string value: 123456')).toBe(
+      'String cannot represent a non string value.',
+    )
+    expect(withoutValues('Syntax Error: Expected ":", found String "sk-live".')).toBe(
+      'Syntax Error: Expected ":", found String.',
+    )
   })
 })

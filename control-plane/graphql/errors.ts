@@ -5,7 +5,11 @@ import { GraphQLError } from 'graphql'
  * `extensions { code requestId retryable }`. What a caller can act on is a UserError in a mutation's payload.
  */
 export const errorCodes = {
-  UNAUTHENTICATED: { status: 401, retryable: false, message: 'Sign in: send an admin token as Authorization: Bearer sla_…' },
+  UNAUTHENTICATED: {
+    status: 401,
+    retryable: false,
+    message: 'Sign in: send an admin token as Authorization: Bearer sla_…',
+  },
   NOT_PERMITTED: { status: 403, retryable: false, message: 'You may not do that.' },
   FOREIGN_ORIGIN: { status: 403, retryable: false, message: 'This address does not answer pages of other origins.' },
   UNKNOWN_DOCUMENT: {
@@ -18,7 +22,11 @@ export const errorCodes = {
   BAD_DOCUMENT: { status: 400, retryable: false, message: 'The document does not fit the schema.' },
   TOO_COMPLEX: { status: 400, retryable: false, message: 'The document asks for too much at once.' },
   TOO_LARGE: { status: 413, retryable: false, message: 'The request body is too large.' },
-  TOO_SLOW: { status: 429, retryable: true, message: 'This stream was not read fast enough; go on from the last cursor.' },
+  TOO_SLOW: {
+    status: 429,
+    retryable: true,
+    message: 'This stream was not read fast enough; go on from the last cursor.',
+  },
   TOO_MANY_STREAMS: { status: 429, retryable: true, message: 'Too many streams are open.' },
   UNAVAILABLE: { status: 503, retryable: true, message: 'The control plane cannot answer right now.' },
   INTERNAL: { status: 500, retryable: true, message: 'Something went wrong here. The request id names it in the log.' },
@@ -88,7 +96,8 @@ const tails =
  */
 export function withoutValues(message: string): string {
   const variable = /^Variable "(\$\w+)" got invalid value /.exec(message)
-  if (!variable) return message.replace(/(non[ -][\w -]+ value): [\s\S]*$/, '$1.').replace(/found String "[\s\S]*"/, 'found String')
+  if (!variable)
+    return message.replace(/(non[ -][\w -]+ value): [\s\S]*$/, '$1.').replace(/found String "[\s\S]*"/, 'found String')
   const tail = [...message.matchAll(tails)].at(-1)
   const path = tail && / at "([\w.[\]]+)"$/.exec(message.slice(0, tail.index))?.[1]
   return `Variable "${variable[1]}" does not fit${path ? ` at "${path}"` : ''}${tail ? `: ${tail[1]}` : ''}.`

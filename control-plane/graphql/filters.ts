@@ -11,7 +11,6 @@ export const TimeRange = builder.inputType('TimeRange', {
   fields: (t) => ({ from: t.field({ type: 'DateTime' }), to: t.field({ type: 'DateTime' }) }),
 })
 
-
 export const ResourceFilter = builder.inputType('ResourceFilter', {
   fields: (t) => ({
     search: t.string(),

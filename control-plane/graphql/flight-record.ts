@@ -1,5 +1,5 @@
-import type { RecordAttempt, RecordMeter } from '../../schema/flight-record.ts'
 import { encodeCursor } from '../../schema/cursor.ts'
+import type { RecordAttempt, RecordMeter } from '../../schema/flight-record.ts'
 import { type FlightFilter as Filter, listRecords } from '../domain/records.ts'
 import { builder } from './builder.ts'
 import { configEnum } from './config-inputs.ts'
@@ -9,7 +9,20 @@ import { requestError } from './errors.ts'
 import { idsOf, rangeOf, TimeRange } from './filters.ts'
 import { loaders, read, referenced, resourceOf } from './loaders.ts'
 import { Money } from './money.ts'
-import { ApiKey, Credential, DataPlane, FlightRecordType, InstanceType, Model, Node, PriceSheet, Principal, Project, Provider, Team } from './refs.ts'
+import {
+  ApiKey,
+  Credential,
+  DataPlane,
+  FlightRecordType,
+  InstanceType,
+  Model,
+  Node,
+  PriceSheet,
+  Principal,
+  Project,
+  Provider,
+  Team,
+} from './refs.ts'
 import { readablePrincipals } from './visible.ts'
 
 const Outcome = builder.enumType('Outcome', { values: ['COMPLETED', 'REFUSED', 'FAILED', 'CANCELLED'] as const })

@@ -1,4 +1,4 @@
-import { type DocumentNode, type FragmentDefinitionNode, Kind, type SelectionSetNode } from 'graphql'
+import { type DocumentNode, type FragmentDefinitionNode, type GraphQLError, Kind, type SelectionSetNode } from 'graphql'
 import { requestError } from './errors.ts'
 
 /** How much one document may ask for before anything is looked up. All bounds are for the document with its fragments spread. */
@@ -93,5 +93,29 @@ const words = {
 
 /** The one sentence for every such bound. */
 export function tooMuch(what: string, limit: number) {
-  return requestError('TOO_COMPLEX', `A document may have at most ${limit} ${words[what] ?? what}; ask in several requests.`)
+  return requestError(
+    'TOO_COMPLEX',
+    `A document may have at most ${limit} ${words[what] ?? what}; ask in several requests.`,
+  )
+}
+
+const notText = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
+
+/**
+ * Refuses text that no database stores: the character NUL and halves of surrogate pairs. JSON.stringify escapes exactly these,
+ * so one look at its text finds them wherever they stand.
+ */
+export function textError(query: string, variables: unknown): GraphQLError | undefined {
+  const text = textOf(variables)
+  if (text === undefined) return requestError('BAD_DOCUMENT', 'The variables are nested too deeply.')
+  const isText = !/\0|\\u(?:0000|\{0+\})/.test(query) && !notText.test(text)
+  return isText ? undefined : requestError('BAD_DOCUMENT', 'Text may hold neither NUL nor half a surrogate pair.')
+}
+
+function textOf(variables: unknown): string | undefined {
+  try {
+    return JSON.stringify(variables ?? null)
+  } catch {
+    return undefined
+  }
 }

@@ -59,7 +59,11 @@ export function listOf<Parent extends object, K extends keyof typeof connections
     authScopes: (parent: unknown, _args: unknown, ctx: GraphContext) =>
       ctx.actor.permissions.has('config:read') || (options.may?.(parent as Parent, ctx) ?? false),
     complexity: pageCost,
-    resolve: (async (parent: Parent, given: { first?: number | null; after?: string | null; filter?: object }, ctx: GraphContext) => {
+    resolve: (async (
+      parent: Parent,
+      given: { first?: number | null; after?: string | null; filter?: object },
+      ctx: GraphContext,
+    ) => {
       const query = await resourceQuery(ctx, given.filter as Record<string, unknown>)
       return pageOfResources(ctx, { ...query, where: { ...query.where, ...options.where?.(parent) } }, [kind], given)
     }) as never,
@@ -75,7 +79,12 @@ export async function pageOfResources(
 ) {
   const after = keysetAfter(args.after, 1)?.[0]
   const { rows, hasNext } = await read(ctx, (tx, tenant) =>
-    listResources(tx, tenant, { ...query, kinds, first: pageSize(args), after: after === undefined ? null : String(after) }),
+    listResources(tx, tenant, {
+      ...query,
+      kinds,
+      first: pageSize(args),
+      after: after === undefined ? null : String(after),
+    }),
   )
   return page(rows, hasNext, (row) => [row.id], args.after)
 }

@@ -1,5 +1,5 @@
 import type { Resource } from '../../schema/config/index.ts'
-import { listResources } from '../domain/resources.ts'
+import { liveResources } from '../domain/resources.ts'
 import { builder } from './builder.ts'
 import { configEnum } from './config-inputs.ts'
 import type { GraphContext } from './context.ts'
@@ -66,15 +66,13 @@ Model.implement({
   }),
 })
 
-const AliasDeprecation = builder
-  .objectRef<NonNullable<Spec<'alias'>['deprecation']>>('AliasDeprecation')
-  .implement({
-    fields: (t) => ({
-      since: t.expose('since', { type: 'DateTime' }),
-      removeAfter: t.expose('removeAfter', { type: 'DateTime', nullable: true }),
-      use: t.field({ type: Alias, nullable: true, resolve: ({ use }, _, ctx) => resourceOf(ctx, 'alias', use) }),
-    }),
-  })
+const AliasDeprecation = builder.objectRef<NonNullable<Spec<'alias'>['deprecation']>>('AliasDeprecation').implement({
+  fields: (t) => ({
+    since: t.expose('since', { type: 'DateTime' }),
+    removeAfter: t.expose('removeAfter', { type: 'DateTime', nullable: true }),
+    use: t.field({ type: Alias, nullable: true, resolve: ({ use }, _, ctx) => resourceOf(ctx, 'alias', use) }),
+  }),
+})
 
 Alias.implement({
   description:
@@ -83,8 +81,16 @@ Alias.implement({
   interfaces: [Node, ResourceType],
   isTypeOf: ofKind('alias'),
   fields: (t) => ({
-    route: t.field({ type: Route, nullable: true, resolve: ({ spec }, _, ctx) => resourceOf(ctx, 'route', spec.route) }),
-    model: t.field({ type: Model, nullable: true, resolve: ({ spec }, _, ctx) => resourceOf(ctx, 'model', spec.model) }),
+    route: t.field({
+      type: Route,
+      nullable: true,
+      resolve: ({ spec }, _, ctx) => resourceOf(ctx, 'route', spec.route),
+    }),
+    model: t.field({
+      type: Model,
+      nullable: true,
+      resolve: ({ spec }, _, ctx) => resourceOf(ctx, 'model', spec.model),
+    }),
     allowLossy: t.boolean({
       description: 'Serve even when the target cannot express something; what was lost is in the record.',
       resolve: ({ spec }) => spec.allowLossy,
@@ -171,10 +177,4 @@ PriceSheet.implement({
   }),
 })
 
-const sheetsMax = 1_000
-
-async function priceSheets(ctx: GraphContext) {
-  const query = { kinds: ['priceSheet'] as const, first: sheetsMax }
-  const { rows } = await read(ctx, (tx, tenant) => listResources(tx, tenant, query))
-  return rows as Resource<'priceSheet'>[]
-}
+const priceSheets = (ctx: GraphContext) => read(ctx, (tx, tenant) => liveResources(tx, tenant, ['priceSheet']))

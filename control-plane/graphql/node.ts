@@ -1,5 +1,5 @@
-import { idKind } from '../../schema/ids.ts'
 import { handleOf, kindList, kinds } from '../../schema/handles.ts'
+import { idKind } from '../../schema/ids.ts'
 import { findAudit } from '../domain/audit.ts'
 import { findRecord } from '../domain/records.ts'
 import { findResource } from '../domain/resources.ts'

@@ -1,7 +1,7 @@
-import { tenant as tenantRow } from '../db/tables.ts'
 import { eq } from 'drizzle-orm'
 import type { Resource } from '../../schema/config/index.ts'
 import type { Kind } from '../../schema/handles.ts'
+import { tenant as tenantRow } from '../db/tables.ts'
 import { builder } from './builder.ts'
 import { configEnum } from './config-inputs.ts'
 import { connectionOf, keysetAfter, page, pageCost, pageSize } from './connection.ts'
@@ -53,7 +53,6 @@ async function membersOf(scope: Scope, args: { first?: number | null; after?: st
   )
   return page(rows, from + size < scope.spec.members.length, (row) => [row.index], args.after)
 }
-
 
 Tenant.implement({
   description: 'A company or installation-wide customer; everything else belongs to one.',

@@ -1,6 +1,6 @@
+import type { Resource } from '../../schema/config/index.ts'
 import { type CredentialWritten, credentialSet } from '../domain/credentials.ts'
 import { listResources } from '../domain/resources.ts'
-import type { Resource } from '../../schema/config/index.ts'
 import { builder } from './builder.ts'
 import { configEnum } from './config-inputs.ts'
 import { firstMax } from './connection.ts'

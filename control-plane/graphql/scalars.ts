@@ -11,7 +11,13 @@ export function textScalar(name: string, description: string) {
     if (typeof value === 'string' && value.length <= charactersMax) return value
     throw new GraphQLError(`${name} is a string of at most ${charactersMax} characters.`)
   }
-  return { name, description, serialize: (value: unknown) => String(value), parseValue: parse, parseLiteral: literal(parse) }
+  return {
+    name,
+    description,
+    serialize: (value: unknown) => String(value),
+    parseValue: parse,
+    parseLiteral: literal(parse),
+  }
 }
 
 /** An instant; answered as RFC 3339 in UTC with milliseconds. */
@@ -34,7 +40,8 @@ export const safeInt = {
 }
 
 const asLabels = (value: unknown) => {
-  const entries = value !== null && typeof value === 'object' && !Array.isArray(value) ? Object.entries(value) : undefined
+  const entries =
+    value !== null && typeof value === 'object' && !Array.isArray(value) ? Object.entries(value) : undefined
   if (!entries || entries.some(([, text]) => typeof text !== 'string'))
     throw new GraphQLError('Labels is an object whose values are strings.')
   if (entries.length > 100) throw new GraphQLError('Labels holds at most 100 keys.')

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   buildSchema,
-  GraphQLInputObjectType,
+  type GraphQLInputObjectType,
   isEnumType,
   isInputObjectType,
   isObjectType,
@@ -16,7 +16,7 @@ import { declarations } from '../../schema/config/index.ts'
 import { fieldOf } from '../../schema/config/walk.ts'
 import { kindList, kinds } from '../../schema/handles.ts'
 import { configSchema } from './config-schema.ts'
-import { checkDocument } from './limits.ts'
+import { checkDocument, textError } from './limits.ts'
 import { printedSchema, schema } from './schema.ts'
 
 describe('the API', () => {
@@ -97,8 +97,14 @@ describe('inputs of declared resources', () => {
 
   it('and config files come from the same declarations', () => {
     const project = configSchema('project') as { properties: object; required: string[] }
-    expect(Object.keys(project.properties)).toEqual(['kind', 'name', 'labels', ...Object.keys(declarations.project.spec.shape)])
-    expect(project.required).toEqual(['kind', 'name'])
+    expect(Object.keys(project.properties)).toEqual([
+      'kind',
+      'name',
+      'labels',
+      ...Object.keys(declarations.project.spec.shape),
+    ])
+    expect(project.required).toEqual(['kind', 'name', 'team'])
+    expect(Object.keys((configSchema('principal') as { properties: object }).properties)).toContain('principalKind')
     expect(JSON.stringify(configSchema())).not.toContain('"graphql"')
   })
 })
@@ -108,7 +114,9 @@ describe('a document', () => {
 
   it('may be as large as introspection and no larger', () => {
     expect(check('{ viewer { actor { name } } }')).not.toThrow()
-    expect(check(`{ ${Array.from({ length: 31 }, (_, i) => `a${i}: viewer { actor { name } }`).join(' ')} }`)).toThrow('aliases')
+    expect(check(`{ ${Array.from({ length: 31 }, (_, i) => `a${i}: viewer { actor { name } }`).join(' ')} }`)).toThrow(
+      'aliases',
+    )
     expect(check(`{ ${'viewer { '.repeat(20)} name ${'}'.repeat(21)}`)).toThrow('16 levels of fields')
     expect(check(`{ ${'viewer '.repeat(2_000)} }`)).toThrow('1500 fields')
     expect(check(`{ viewer ${'@skip(if: true) '.repeat(60)} { tenant { name } } }`)).toThrow('directives')
@@ -124,5 +132,13 @@ describe('a document', () => {
 
   it('whose fragments form a circle is left to validation', () => {
     expect(check('{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }')).not.toThrow()
+  })
+
+  it('and its variables hold nothing that no database stores', () => {
+    const wrong = (query: string, variables: unknown) => textError(query, variables) !== undefined
+    expect(wrong('{ a }', { name: 'a\0b' })).toBe(true)
+    expect(wrong('{ a }', { deep: [{ name: '\ud800' }] })).toBe(true)
+    expect(wrong('{ a(name: "\\u0000") }', {})).toBe(true)
+    expect(wrong('{ a }', { name: 'a written \\u0000, an emoji 🌊' })).toBe(false)
   })
 })

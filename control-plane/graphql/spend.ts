@@ -1,12 +1,12 @@
 import type { ObjectRef } from '@pothos/core'
 import type {
+  SpendDimension as Dimension,
   SpendFilter as Filter,
   SpendGroup as Group,
   Interval as IntervalName,
+  SpendKey as Key,
   SpendPoint as Point,
   SpendSeries as Series,
-  SpendDimension as Dimension,
-  SpendKey as Key,
 } from '../domain/spend.ts'
 import { builder } from './builder.ts'
 import type { GraphContext } from './context.ts'

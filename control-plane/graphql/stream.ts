@@ -13,64 +13,97 @@ export function openStreams(): number {
   return sum
 }
 
+function enter(actor: string): void {
+  const streams = open.get(actor) ?? 0
+  if (streams >= streamBounds.perActorMax) throw requestError('TOO_MANY_STREAMS')
+  open.set(actor, streams + 1)
+}
+
+function leave(actor: string): void {
+  const left = (open.get(actor) ?? 1) - 1
+  if (left > 0) open.set(actor, left)
+  else open.delete(actor)
+}
+
+type MayFollow = (permissions: ReadonlySet<string>) => boolean
+
 /**
  * A subscription's source. It ends at once when its reader goes, however long the next event would take, and with
  * NOT_PERMITTED soon after its actor may no longer follow it: a role that changed or a key that was revoked ends streams too.
  */
 export function stream<Event>(
   ctx: GraphContext,
-  mayFollow: (permissions: ReadonlySet<string>) => boolean,
+  mayFollow: MayFollow,
   start: (signal: AbortSignal) => AsyncIterable<Event>,
 ): AsyncIterableIterator<Event> {
-  const { id } = ctx.actor
-  const streams = open.get(id) ?? 0
-  if (streams >= streamBounds.perActorMax) throw requestError('TOO_MANY_STREAMS')
-  open.set(id, streams + 1)
-
-  const ended = new AbortController()
-  let forbidden = false
-  const source = start(ended.signal)[Symbol.asyncIterator]()
-  const recheck = setInterval(async () => {
-    const actor = await ctx.recheck().catch(() => ctx.actor)
-    if (actor && mayFollow(actor.permissions)) return
-    forbidden = true
-    ended.abort()
-  }, streamBounds.recheckMs)
-
-  const close = () => {
-    if (ended.signal.reason === closed) return
-    clearInterval(recheck)
-    ended.abort(closed)
-    const left = (open.get(id) ?? 1) - 1
-    if (left > 0) open.set(id, left)
-    else open.delete(id)
-  }
-
-  return {
-    [Symbol.asyncIterator]() {
-      return this
-    },
-    async next() {
-      try {
-        const next = await source.next()
-        if (forbidden) throw requestError('NOT_PERMITTED')
-        if (next.done) close()
-        return next
-      } catch (error) {
-        close()
-        throw forbidden ? requestError('NOT_PERMITTED') : forReader(error)
-      }
-    },
-    async return() {
-      close()
-      // Not awaited: a generator answers `return` only after the `next` it is busy with, which the signal ends.
-      void Promise.resolve(source.return?.()).catch(() => {})
-      return { done: true, value: undefined }
-    },
-  }
+  enter(ctx.actor.id)
+  return new Guarded(ctx, mayFollow, start)
 }
 
-const closed = new Error('The reader left.')
+class Guarded<Event> implements AsyncIterableIterator<Event> {
+  readonly #ended = new AbortController()
+  readonly #source: AsyncIterator<Event>
+  readonly #recheck: ReturnType<typeof setInterval>
+  #forbidden = false
+  #giveUp = () => {}
+
+  constructor(
+    readonly ctx: GraphContext,
+    readonly mayFollow: MayFollow,
+    start: (signal: AbortSignal) => AsyncIterable<Event>,
+  ) {
+    this.#source = start(this.#ended.signal)[Symbol.asyncIterator]()
+    this.#recheck = setInterval(() => void this.#lookAgain(), streamBounds.recheckMs)
+  }
+
+  [Symbol.asyncIterator]() {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<Event>> {
+    try {
+      const next = await this.#nextOrEnd()
+      if (next.done) this.#close()
+      if (this.#forbidden) throw requestError('NOT_PERMITTED')
+      return next
+    } catch (error) {
+      this.#close()
+      throw forReader(error)
+    }
+  }
+
+  async return(): Promise<IteratorResult<Event>> {
+    this.#close()
+    // Not awaited: a generator answers `return` only after the `next` it is busy with, which the signal ends.
+    void Promise.resolve(this.#source.return?.()).catch(() => {})
+    return { done: true, value: undefined }
+  }
+
+  /** No source can keep a reader that has gone: its end comes as soon as the stream is closed. */
+  #nextOrEnd(): Promise<IteratorResult<Event>> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = () => resolve({ done: true, value: undefined })
+      if (this.#ended.signal.aborted) this.#giveUp()
+      else this.#source.next().then(resolve, reject)
+    })
+  }
+
+  /** While nobody can say whether the actor is still good, the stream goes on. */
+  async #lookAgain(): Promise<void> {
+    const actor = await this.ctx.recheck().catch(() => this.ctx.actor)
+    if (actor && this.mayFollow(actor.permissions)) return
+    this.#forbidden = true
+    this.#close()
+  }
+
+  #close(): void {
+    if (this.#ended.signal.aborted) return
+    clearInterval(this.#recheck)
+    this.#ended.abort()
+    this.#giveUp()
+    leave(this.ctx.actor.id)
+  }
+}
 
 function forReader(error: unknown): unknown {
   if (!(error instanceof StreamEnded)) return error

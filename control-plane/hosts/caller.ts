@@ -1,6 +1,6 @@
 import type { Server } from 'bun'
-import type { Context } from '../domain/context.ts'
 import { type Actor, authenticate } from '../domain/actor.ts'
+import type { Context } from '../domain/context.ts'
 import { readCookie } from '../sessions/cookie.ts'
 import { reloadActor } from '../sessions/reload.ts'
 import { sessionsOf } from '../sessions/sessions.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
-const firstQuery = `# Put an admin token into the Headers tab below: {"authorization": "Bearer sla_…"}
-# Then ask:
+const firstQuery = `# Sign in: put your admin token after Bearer,
+# in Headers below, then press refresh at the left.
 query Who {
   viewer {
     actor { kind name }

@@ -22,7 +22,7 @@ type Enveloped = ExecutionArgs & {
 }
 
 const operationsMax = 50
-const initWaitMs = 5_000
+const initWaitMs = 3_000
 /** Code of a socket whose caller is not, or no longer, signed in. graphql-ws clients take it as worth another try. */
 const forbidden = 4403
 
@@ -40,7 +40,7 @@ export function graphqlSocket(yoga: Yoga, options: GraphqlOptions): WebSocketHan
       const socket = extra.socket as unknown as Socket
       if (Object.keys(subscriptions).length > operationsMax) return [requestError('TOO_MANY_STREAMS')]
       const caller = await stillGood(socket)
-      const refusal = refusalOf(caller, params.query, options.sessionDocuments)
+      const refusal = refusalOf(caller, params, options.sessionDocuments)
       return refusal ? [refusal] : prepare(yoga, caller, params)
     },
     execute: (args) => (args as Enveloped).rootValue.execute(args),
@@ -72,7 +72,11 @@ function withoutHttp(error: GraphQLError): GraphQLError {
   return new GraphQLError(error.message, { ...error, nodes: error.nodes, extensions })
 }
 
-async function prepare(yoga: Yoga, caller: Caller | undefined, params: { query: string; operationName?: string | null; variables?: Record<string, unknown> | null }) {
+async function prepare(
+  yoga: Yoga,
+  caller: Caller | undefined,
+  params: { query: string; operationName?: string | null; variables?: Record<string, unknown> | null },
+) {
   const requestId = mintId('correlation')
   const enveloped = yoga.getEnveloped({ caller, requestId, params } as never)
   const { schema, execute, subscribe, contextFactory, parse, validate } = enveloped

@@ -4,7 +4,7 @@ import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga'
 import type { Context } from '../domain/context.ts'
 import type { GraphContext } from '../graphql/context.ts'
 import { finishError, requestError } from '../graphql/errors.ts'
-import { checkDocument, documentLimits, tooMuch } from '../graphql/limits.ts'
+import { checkDocument, documentLimits, textError, tooMuch } from '../graphql/limits.ts'
 import { schema } from '../graphql/schema.ts'
 import type { Caller } from './caller.ts'
 import { resumableSse } from './sse.ts'
@@ -59,19 +59,20 @@ export function contextOf(domain: Context, caller: Caller | undefined, requestId
 /** Why this caller may not send this document at all; undefined = it may. */
 export function refusalOf(
   caller: Caller | undefined,
-  query: string | null | undefined,
+  { query, variables }: { query?: string | null; variables?: unknown },
   sessionDocuments: ReadonlySet<string>,
 ): GraphQLError | undefined {
   if (!caller) return requestError('UNAUTHENTICATED')
-  if (caller.via === 'session' && !sessionDocuments.has(query?.trim() ?? '')) return requestError('UNKNOWN_DOCUMENT')
-  return undefined
+  if (caller.via === 'session' && !sessionDocuments.has(String(query ?? '').trim()))
+    return requestError('UNKNOWN_DOCUMENT')
+  return textError(String(query ?? ''), variables)
 }
 
 /** Nothing is parsed for a stranger, so that the schema cannot be guessed from its error messages. */
 function admission(sessionDocuments: ReadonlySet<string>): Plugin<object, HostContext> {
   return {
     onParams({ params, context, setResult }) {
-      const refusal = refusalOf(context.caller, params.query, sessionDocuments)
+      const refusal = refusalOf(context.caller, params, sessionDocuments)
       if (refusal) setResult({ errors: [refusal] })
     },
   }

@@ -15,7 +15,7 @@ export interface MountedRoutes {
   /** The `kind` its sockets carry. */
   kind: string
   fetch: (request: Request, server: Server<never>) => Response | Promise<Response | undefined> | undefined
-  websocket?: WebSocketHandler<never>
+  websocket?: WebSocketHandler<unknown>
 }
 
 type Handler = WebSocketHandler<SocketData>
@@ -24,7 +24,7 @@ type Handler = WebSocketHandler<SocketData>
  * One WebSocket handler for Bun.serve out of several, told apart by `ws.data.kind`. Bounds are the largest that any part asks
  * for; each part checks its own smaller ones. A part that throws loses its socket, not the process.
  */
-export function dispatchSockets(handlers: ReadonlyMap<string, WebSocketHandler<never>>): Handler {
+export function dispatchSockets(handlers: ReadonlyMap<string, WebSocketHandler<unknown>>): Handler {
   const of = (ws: ServerWebSocket<SocketData>) => handlers.get(ws.data.kind) as Handler | undefined
   const largest = (name: 'maxPayloadLength' | 'backpressureLimit', least: number) =>
     Math.max(least, ...[...handlers.values()].map((handler) => handler[name] ?? 0))

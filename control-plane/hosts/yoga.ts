@@ -221,10 +221,12 @@ const readyWaitMs = 2_000
 
 /** Ready = the database answers. */
 async function ready(ctx: Context): Promise<Response> {
-  const asked = ctx.db.withInstallation((tx) => tx.execute(sql`select 1`)).then(
-    () => true,
-    () => false,
-  )
+  const asked = ctx.db
+    .withInstallation((tx) => tx.execute(sql`select 1`))
+    .then(
+      () => true,
+      () => false,
+    )
   const answered = await Promise.race([asked, Bun.sleep(readyWaitMs).then(() => false)])
   return answered
     ? new Response('ready\n')

@@ -38,7 +38,11 @@ describe('coalesced work', () => {
 describe('a send queue', () => {
   const slow = () => {
     const sent: string[] = []
-    const outlet = { buffered: socketBytesMax, send: (text: string) => sent.push(text), getBufferedAmount: () => outlet.buffered }
+    const outlet = {
+      buffered: socketBytesMax,
+      send: (text: string) => sent.push(text),
+      getBufferedAmount: () => outlet.buffered,
+    }
     return { sent, outlet, queue: new SendQueue(outlet) }
   }
 

@@ -13,8 +13,9 @@ export function coalesce(work: () => Promise<void>): () => Promise<void> {
     return running
   }
   return () => {
+    if (next) return next
     if (!running) return begin()
-    next ??= running.catch(() => undefined).then(begin)
+    next = running.catch(() => undefined).then(begin)
     return next
   }
 }

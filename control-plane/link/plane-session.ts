@@ -17,6 +17,8 @@ import type { OnlineKey } from './trust.ts'
 /** A link that says nothing for this long is dead. Planes send a heartbeat every 5 s. */
 export const silenceMsMax = 20_000
 export const helloMsMax = 10_000
+/** Before a plane has proved who it is, it may say one thing of at most this size. */
+const helloBytesMax = 2 * 1024 * 1024
 
 type Hello = Extract<PlaneMessage, { type: 'hello' }>
 type Records = Extract<PlaneMessage, { type: 'records' }>
@@ -38,6 +40,8 @@ export class PlaneSession {
   held: { contentDigest: string | null; deltaNumber: number } = { contentDigest: null, deltaNumber: 0 }
   /** When the plane last said something, by the clock that never goes back. */
   heardAtMs: number
+  /** Of two links of one instance the one with the higher epoch is the newer. */
+  epoch = 0
   readonly #host: SessionHost
   readonly #socket: Outlet & { close(code?: number, reason?: string): unknown }
   readonly #queue: SendQueue
@@ -69,11 +73,16 @@ export class PlaneSession {
   /** Takes one frame. Frames are worked on in their order; what waits is bounded. */
   receive(frame: string | Buffer): void {
     if (this.#state === 'closed') return
-    const bytes = typeof frame === 'string' ? Buffer.byteLength(frame) : frame.byteLength
-    if (typeof frame !== 'string') return this.end('Only text frames are understood.')
-    if (bytes > linkFrameBytesMax) return this.end(`A frame is larger than ${linkFrameBytesMax} bytes.`)
+    const bytes = Buffer.byteLength(frame)
     this.#waitingBytes += bytes
-    if (this.#waitingBytes > unacknowledgedBytesMax) return this.end('More was sent than may wait for an answer.')
+    if (typeof frame !== 'string') this.end('Only text frames are understood.')
+    else if (bytes > linkFrameBytesMax) this.end(`A frame is larger than ${linkFrameBytesMax} bytes.`)
+    else if (this.#state !== 'open' && this.#waitingBytes > helloBytesMax) this.end('A hello is smaller than that.')
+    else if (this.#waitingBytes > unacknowledgedBytesMax) this.end('More was sent than may wait for an answer.')
+    else this.#queueWork(frame, bytes)
+  }
+
+  #queueWork(frame: string, bytes: number): void {
     this.heardAtMs = performance.now()
     this.#work = this.#work.then(async () => {
       await this.#take(frame)
@@ -84,7 +93,8 @@ export class PlaneSession {
   /** Queues a message; a plane that reads too slowly loses its link and comes back to be told what it lacks. */
   send(message: ControlMessage, urgency: 'urgent' | 'ordinary', key?: string): void {
     if (this.#state === 'closed') return
-    if (!this.#queue.push(message, { urgent: urgency === 'urgent', key })) this.end('It reads more slowly than it is written to.')
+    if (!this.#queue.push(message, { urgent: urgency === 'urgent', key }))
+      this.end('It reads more slowly than it is written to.')
   }
 
   /** The socket has room again. */
@@ -137,7 +147,9 @@ export class PlaneSession {
   async #open(hello: PlaneMessage): Promise<void> {
     if (hello.type !== 'hello') return this.end('A link begins with hello.')
     if (Math.abs(hello.linkVersion - linkVersion) > 1)
-      return this.end(`It speaks version ${hello.linkVersion} of the link; this is ${linkVersion}. Update the older one.`)
+      return this.end(
+        `It speaks version ${hello.linkVersion} of the link; this is ${linkVersion}. Update the older one.`,
+      )
     this.#state = 'opening'
     const instance = await this.#host.domain.findInstance(hello.instance)
     if (!instance || instance.state === 'RETIRED' || !this.#isSignedBy(instance, hello))
@@ -146,6 +158,7 @@ export class PlaneSession {
     const heads = await this.#host.domain.chainHeads(instance.id)
     if (this.state === 'closed') return
     this.#instance = instance
+    this.epoch = epoch
     const own = hello.held.find(({ tenant }) => tenant === instance.tenant)
     if (own) this.held = { contentDigest: own.contentDigest, deltaNumber: own.deltaNumber }
     this.send(this.#welcome(hello, epoch, heads), 'urgent')

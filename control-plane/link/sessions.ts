@@ -4,7 +4,7 @@ import { TenantFeed } from './tenant-feed.ts'
 import type { OnlineKey } from './trust.ts'
 
 /** Links that have not proved who they are; more wait at the door. */
-export const unprovenMax = 256
+export const unprovenMax = 128
 /** Planes are brought up to date at least this often, should a notification be lost. */
 const refreshMs = 15_000
 const sweepMs = 2_000
@@ -28,7 +28,9 @@ export class PlaneSessions implements SessionHost {
     this.log = log
     this.#stopListening = domain.onConfigChange((tenant) => this.#wake(tenant))
     // Its failure is told by `close` and by what else uses the database; the timer below covers for it.
-    this.#stopListening.catch(() => log('error', 'Changes of configuration are not notified; planes hear of them late.'))
+    this.#stopListening.catch(() =>
+      log('error', 'Changes of configuration are not notified; planes hear of them late.'),
+    )
     this.#timers = [setInterval(() => this.#sweep(), sweepMs), setInterval(() => this.#wake(''), refreshMs)]
     for (const timer of this.#timers) timer.unref()
   }
@@ -43,11 +45,14 @@ export class PlaneSessions implements SessionHost {
 
   opened(session: PlaneSession): void {
     const { id, tenant } = session.instance
-    this.#byInstance.get(id)?.end('A newer link of this instance has opened.')
-    this.#byInstance.set(id, session)
+    const other = this.#byInstance.get(id)
+    const [older, newer] = other && other.epoch > session.epoch ? [session, other] : [other, session]
+    this.#byInstance.set(id, newer)
+    older?.end('A newer link of this instance has opened.')
+    if (older === session) return
     this.#byToken.set(session.partToken, session)
-    let feed = this.#feeds.get(tenant)
-    if (!feed) this.#feeds.set(tenant, (feed = new TenantFeed(tenant, this.domain, this.online)))
+    const feed = this.#feeds.get(tenant) ?? new TenantFeed(tenant, this.domain, this.online)
+    this.#feeds.set(tenant, feed)
     feed.add(session)
     this.#wakeFeed(feed)
   }
@@ -96,7 +101,8 @@ export class PlaneSessions implements SessionHost {
     const nowMs = performance.now()
     for (const session of this.#all) {
       const silentMs = nowMs - session.heardAtMs
-      if (silentMs > (session.state === 'open' ? silenceMsMax : helloMsMax)) session.end('Nothing was heard for too long.')
+      if (silentMs > (session.state === 'open' ? silenceMsMax : helloMsMax))
+        session.end('Nothing was heard for too long.')
     }
   }
 }

@@ -57,7 +57,10 @@ export class TenantFeed {
   async #sendDeltas(): Promise<void> {
     const sessions = [...this.#sessions].filter(({ held }) => held.contentDigest !== null)
     if (sessions.length === 0) return
-    const deltas = await this.#domain.deltasSince(this.#tenant, Math.min(...sessions.map(({ held }) => held.deltaNumber)))
+    const deltas = await this.#domain.deltasSince(
+      this.#tenant,
+      Math.min(...sessions.map(({ held }) => held.deltaNumber)),
+    )
     for (const session of sessions) {
       const lacking = deltas.filter(({ number }) => number > session.held.deltaNumber)
       for (const some of chunks(lacking)) session.send({ type: 'deltas', tenant: this.#tenant, deltas: some }, 'urgent')

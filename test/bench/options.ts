@@ -5,7 +5,7 @@ export interface Length {
   rounds: number
   /** Of one measurement. */
   roundS: number
-  /** Before the first round, for each row. */
+  /** Before the first round, for each row: the compilers share the core and need some four seconds with a gateway. */
   warmUpS: number
   /** Requests of the memory row. */
   memoryRequests: number
@@ -18,8 +18,8 @@ export interface Options extends Length {
 }
 
 const lengths = {
-  quick: { rounds: 3, roundS: 1, warmUpS: 1, memoryRequests: 20_000 },
-  usual: { rounds: 5, roundS: 2, warmUpS: 2, memoryRequests: 100_000 },
+  quick: { rounds: 3, roundS: 1, warmUpS: 3, memoryRequests: 20_000 },
+  usual: { rounds: 5, roundS: 2, warmUpS: 4, memoryRequests: 100_000 },
   full: { rounds: 9, roundS: 4, warmUpS: 4, memoryRequests: 1_000_000 },
 } as const
 
@@ -49,7 +49,7 @@ export function helpText(rows: { name: string; title: string }[]): string {
 
   bun run bench [--quick | --full] [--only row,row] [-o json]
 
-  --quick        3 rounds of 1 s a row, 20,000 requests for memory (some two minutes)
+  --quick        3 rounds of 1 s a row, 20,000 requests for memory (some three minutes)
   --full         9 rounds of 4 s a row, a million requests for memory
   --only         these rows, and those that they are held against
   -o json        the figures of every round as JSON on stdout

@@ -3,8 +3,11 @@ import type { Recorder } from '../../data-plane/ports.ts'
 import { chainStart } from '../../schema/flight-record.ts'
 import { mintId } from '../../schema/ids.ts'
 
-/** Which recorder a gateway of the bench runs with. `off` keeps nothing, so that the journal's price shows by comparison. */
-export type RecorderPart = 'journal' | 'off'
+/**
+ * Which recorder a gateway of the bench runs with: the journal; the journal, whose durability no answer waits for; or one that
+ * keeps nothing, so that the price of the others shows by comparison.
+ */
+export type RecorderPart = 'journal' | 'unwaited' | 'off'
 
 const ackEveryMs = 50
 
@@ -31,7 +34,16 @@ export async function journalRecorder(dataDir: string, tenant: string): Promise<
   return { recorder, backlog: () => recorder.backlog }
 }
 
-/** A recorder that notes how long each record waited until it was durable, and from when on it counts. */
+/** All the work of a recorder, and no wait for it. */
+export function unwaited({ recorder, backlog }: BenchRecorder): BenchRecorder {
+  const record: Recorder['record'] = (draft) => {
+    void recorder.record(draft)
+    return Promise.resolve(undefined)
+  }
+  return { recorder: { intend: (draft) => recorder.intend(draft), record }, backlog }
+}
+
+/** A recorder that notes how long each record waited until it was durable. */
 export function timed(recorder: Recorder): { recorder: Recorder; takeWaits: () => number[] } {
   let waits: number[] = []
   return {

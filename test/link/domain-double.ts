@@ -80,8 +80,27 @@ export class DomainDouble implements LinkDomain {
     const known = [...this.instances.values()].find((instance) => instance.signingKey === signingKey)
     const id = known?.id ?? mintId('instance')
     const { tenant, dataPlane } = this
-    const never = { lastSeenAt: null, activeRevision: null, revocationNumber: null, snapshotAgeMs: null, clockOffsetMs: null, recordsThrough: null }
-    this.instances.set(id, { id, tenant, dataPlane, state: 'ENROLLING', host, version, epoch: 0, startedAt: new Date(), signingKey, encryptionKey, ...never })
+    const never = {
+      lastSeenAt: null,
+      activeRevision: null,
+      revocationNumber: null,
+      snapshotAgeMs: null,
+      clockOffsetMs: null,
+      recordsThrough: null,
+    }
+    this.instances.set(id, {
+      id,
+      tenant,
+      dataPlane,
+      state: 'ENROLLING',
+      host,
+      version,
+      epoch: 0,
+      startedAt: new Date(),
+      signingKey,
+      encryptionKey,
+      ...never,
+    })
     return { instance: id, dataPlane, tenant }
   }
 
@@ -89,7 +108,8 @@ export class DomainDouble implements LinkDomain {
   openEpoch: LinkDomain['openEpoch'] = async (id) => ++this.instances.get(id)!.epoch
   seen: LinkDomain['seen'] = async (_instance, heartbeat) => void this.heartbeats.push(heartbeat)
   gone: LinkDomain['gone'] = async (instance) => void this.goneInstances.push(instance)
-  deltasSince: LinkDomain['deltasSince'] = async (_tenant, number) => this.deltas.filter((delta) => delta.number > number)
+  deltasSince: LinkDomain['deltasSince'] = async (_tenant, number) =>
+    this.deltas.filter((delta) => delta.number > number)
   nextEnvelopeSequence: LinkDomain['nextEnvelopeSequence'] = async () => ++this.#envelopes
   part: LinkDomain['part'] = async (tenant, digest) => {
     const bytes = tenant === this.tenant ? this.#parts.get(digest) : undefined
@@ -99,7 +119,8 @@ export class DomainDouble implements LinkDomain {
   snapshotOf: LinkDomain['snapshotOf'] = async (tenant) => {
     await this.compiling
     // Only a change of configuration compiles anew; keys alone travel as deltas.
-    if (this.#compiled?.revision !== this.revision) this.#compiled = { revision: this.revision, deltaNumber: this.deltas.length }
+    if (this.#compiled?.revision !== this.revision)
+      this.#compiled = { revision: this.revision, deltaNumber: this.deltas.length }
     const parts = this.#compile(this.#compiled.deltaNumber)
     for (const bytes of parts.values()) this.#parts.set(digestOf(bytes), Buffer.from(bytes))
     const { bytes: manifest, digest: contentDigest } = writeManifest({ tenant, ...this.#compiled, parts })
@@ -111,7 +132,8 @@ export class DomainDouble implements LinkDomain {
 
   acceptRecords: LinkDomain['acceptRecords'] = async (_instance, { epoch, from, records }) => {
     const held = this.records.get(String(epoch)) ?? []
-    if (from > held.length) return { refused: true, head: this.#head(epoch, held), reason: 'It does not continue the chain.' }
+    if (from > held.length)
+      return { refused: true, head: this.#head(epoch, held), reason: 'It does not continue the chain.' }
     const fresh = records.slice(held.length - from)
     for (const text of fresh) {
       const last = held.at(-1)
@@ -131,9 +153,15 @@ export class DomainDouble implements LinkDomain {
   #compile(deltaNumber: number): Map<string, Uint8Array> {
     const known = new Map(this.deltas.slice(0, deltaNumber).map((delta) => [delta.hash, delta]))
     const rows = [...known.values()].map(({ hash, apiKey, revoked }) => ({
-      hash: Buffer.from(hash, 'hex'), apiKey, revoked, grant: 0, expiresAtMs: null,
+      hash: Buffer.from(hash, 'hex'),
+      apiKey,
+      revoked,
+      grant: 0,
+      expiresAtMs: null,
     }))
-    const shards = [...packKeys(rows)].map(([first, bytes]) => [`keys/${first.toString(16).padStart(2, '0')}`, bytes] as const)
+    const shards = [...packKeys(rows)].map(
+      ([first, bytes]) => [`keys/${first.toString(16).padStart(2, '0')}`, bytes] as const,
+    )
     const secrets = { [this.credential]: sealSecretOnce(this.#contentKey, this.tenant, this.credential) }
     return new Map<string, Uint8Array>([
       ['config', Buffer.from(JSON.stringify(this.#config()))],
@@ -148,11 +176,27 @@ export class DomainDouble implements LinkDomain {
       tenant: { id: this.tenant, name: 'acme', currency: 'USD', maxStalenessMs: this.maxStalenessMs },
       revision: this.revision,
       grants: [this.#grant()],
-      aliases: [], routes: [], models: [], priceSheets: [], policies: [],
-      providers: [{
-        id: 'prv_1', name: 'openai', platform: 'OPENAI', codecs: ['OPENAI_CHAT'], baseUrl: 'https://example.test', region: null,
-        apiVersion: null, selfHosted: false, headers: {}, forwardHeaders: [], proxy: null, caBundle: null,
-      }],
+      aliases: [],
+      routes: [],
+      models: [],
+      priceSheets: [],
+      policies: [],
+      providers: [
+        {
+          id: 'prv_1',
+          name: 'openai',
+          platform: 'OPENAI',
+          codecs: ['OPENAI_CHAT'],
+          baseUrl: 'https://example.test',
+          region: null,
+          apiVersion: null,
+          selfHosted: false,
+          headers: {},
+          forwardHeaders: [],
+          proxy: null,
+          caBundle: null,
+        },
+      ],
       credentials: [{ id: this.credential, provider: 0, kind: 'API_KEY', source: 'STORED', locator: null, version: 1 }],
     }
   }

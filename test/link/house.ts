@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type InstanceIdentity, openInstance } from '../../adapters/ports/instance-identity.ts'
-import { openPlaneLink, type PlaneLink } from '../../adapters/ports/link-client.ts'
+import { openPlaneLink, type PlaneLink, type RecordSource } from '../../adapters/ports/link-client.ts'
 import { SnapshotStore } from '../../adapters/ports/snapshot-store.ts'
 import type { Installation } from '../../control-plane/domain/installation.ts'
+import type { LinkDomain } from '../../control-plane/link/domain.ts'
 import { type PlaneRoutes, type PlaneSocketData, routesOver } from '../../control-plane/link/routes.ts'
 import { JournalDouble } from './journal-double.ts'
 
@@ -46,24 +47,35 @@ export function startControlPlane(domain: LinkDomain, installation: Installation
   return { url: `http://127.0.0.1:${server.port}`, port: server.port!, said, stop }
 }
 
-export interface Plane {
+type PlaneJournal = RecordSource & { openEpoch(epoch: number): void }
+
+export interface Plane<Journal extends PlaneJournal = JournalDouble> {
   identity: InstanceIdentity
   store: SnapshotStore
   link: PlaneLink
-  journal: JournalDouble
+  journal: Journal
   said: string[]
   stop(): Promise<void>
 }
 
 /** A plane on a data directory: enrolled where it is not yet, its link opening. */
-export async function startPlane(options: {
+export async function startPlane(options: StartOptions): Promise<Plane> {
+  return startPlaneWith(options, async () => new JournalDouble(options.tenant))
+}
+
+interface StartOptions {
   url: string
   dataDir: string
   tenant: string
   token?: string
   nowMs?: () => number
-  journal?: JournalDouble
-}): Promise<Plane> {
+}
+
+/** The same with a journal of one's own. */
+export async function startPlaneWith<Journal extends PlaneJournal>(
+  options: StartOptions,
+  openJournal: (identity: InstanceIdentity) => Promise<Journal>,
+): Promise<Plane<Journal>> {
   const said: string[] = []
   const log = (level: string, sentence: string) => void said.push(`${level}: ${sentence}`)
   const clock = { now: options.nowMs ?? Date.now, monotonic: () => performance.now() }
@@ -72,7 +84,7 @@ export async function startPlane(options: {
   const identity = await openInstance({ ...about, dataDir, token, enrolWaitMs: 2_000 })
   if ('refused' in identity) throw new Error(identity.refused)
   const store = await SnapshotStore.open({ dataDir, identity, clock, version: about.version, log })
-  const journal = options.journal ?? new JournalDouble(options.tenant)
+  const journal = await openJournal(identity)
   const onEpoch = (epoch: number) => journal.openEpoch(epoch)
   const link = openPlaneLink({ ...about, identity, snapshots: store, records: journal, clock, onEpoch, log })
   let stopped = false

@@ -24,7 +24,9 @@ export class JournalDouble implements RecordSource {
     for (let made = 0; made < count; made++) {
       const last = texts.at(-1)
       const previousHash = last ? recordHash(last) : chainStart
-      texts.push(JSON.stringify({ epoch: this.#epoch, filling: 'x'.repeat(bytes), previousHash, sequence: texts.length }))
+      texts.push(
+        JSON.stringify({ epoch: this.#epoch, filling: 'x'.repeat(bytes), previousHash, sequence: texts.length }),
+      )
     }
     for (const wake of this.#wakes) wake()
   }
@@ -63,8 +65,8 @@ export class JournalDouble implements RecordSource {
   }
 
   #chain(epoch: number) {
-    let chain = this.#chains.get(epoch)
-    if (!chain) this.#chains.set(epoch, (chain = { texts: [], acked: -1 }))
+    const chain = this.#chains.get(epoch) ?? { texts: [], acked: -1 }
+    this.#chains.set(epoch, chain)
     return chain
   }
 }

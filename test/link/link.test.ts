@@ -30,10 +30,15 @@ describe('a plane that enrols', () => {
     expect(plane.link.status()).toMatchObject({ state: 'open', epoch: 1, trouble: null })
     expect(lookup(plane, key)).toMatchObject({ revoked: false, grant: { project: 'prj_1' } })
     const [credential] = plane.store.current().tenants.get(domain.tenant)!.snapshot.credentials
-    const secrets = credentialSecrets({ sealedSecretOf: (of) => plane.store.sealedSecretOf(of), clock: performance as never })
+    const secrets = credentialSecrets({
+      sealedSecretOf: (of) => plane.store.sealedSecretOf(of),
+      clock: performance as never,
+    })
     const secret = secrets.secretOf(credential!)
     expect('expose' in secret && secret.expose()).toBe('sk-upstream')
-    await until('a heartbeat that tells of it', () => domain.heartbeats.some(({ applied }) => applied[0]?.revision === 1))
+    await until('a heartbeat that tells of it', () =>
+      domain.heartbeats.some(({ applied }) => applied[0]?.revision === 1),
+    )
     expect(control.said).toEqual([])
   })
 
@@ -45,19 +50,32 @@ describe('a plane that enrols', () => {
     const second = await openInstance({ dataDir, controlUrl: control.url, token: null, host: 'test', version: '0.1.0' })
     expect(second).toEqual({ refused: `The data directory ${dataDir} is already open in this process.` })
     const written = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter((file) => file.isFile())
-    for (const file of written) expect(readFileSync(join(file.parentPath, file.name)).includes('sk-upstream'), file.name).toBe(false)
+    for (const file of written)
+      expect(readFileSync(join(file.parentPath, file.name)).includes('sk-upstream'), file.name).toBe(false)
   })
 
   it('is refused with a wrong token, in one sentence that does not hold it', async () => {
     const { control, dataDir } = await begin()
     const options = { dataDir, controlUrl: control.url, host: 'test', version: '0.1.0' }
-    expect(await openInstance({ ...options, token: 'sle_wrong' })).toEqual({ refused: 'The enrolment token is not valid.' })
-    expect(await openInstance({ ...options, token: null })).toMatchObject({ refused: expect.stringContaining('SLUICE_PLANE_TOKEN') })
+    expect(await openInstance({ ...options, token: 'sle_wrong' })).toEqual({
+      refused: 'The enrolment token is not valid.',
+    })
+    expect(await openInstance({ ...options, token: null })).toMatchObject({
+      refused: expect.stringContaining('SLUICE_PLANE_TOKEN'),
+    })
   })
 
   it('says so when there is no control plane', async () => {
-    const options = { dataDir: makeFolder(), controlUrl: 'http://127.0.0.1:1', token: 'sle_right', host: 'test', version: '0.1.0' }
-    expect(await openInstance({ ...options, enrolWaitMs: 300 })).toMatchObject({ refused: expect.stringContaining('could not be asked') })
+    const options = {
+      dataDir: makeFolder(),
+      controlUrl: 'http://127.0.0.1:1',
+      token: 'sle_right',
+      host: 'test',
+      version: '0.1.0',
+    }
+    expect(await openInstance({ ...options, enrolWaitMs: 300 })).toMatchObject({
+      refused: expect.stringContaining('could not be asked'),
+    })
   })
 })
 

@@ -9,7 +9,7 @@ import { type Sluice, startSluice } from './parts/sluice.ts'
 import { type SpendWatcher, watchSpend } from './parts/spend-watcher.ts'
 
 /** Per million tokens; odd on purpose, so that rounding anywhere would show. */
-const inputPrice = '0.1234567'
+const inputPrice = '0.123457'
 const outputPrice = '7.654321'
 
 const declaration = (baseUrl: string) => `
@@ -96,7 +96,7 @@ async function judge(sluice: Sluice, watcher: SpendWatcher, used: { input: numbe
         .flatMap(({ meters }) => meters)
         .reduce(
           (sum, { meter, quantity }) =>
-            sum + perToken(meter === 'INPUT_TOKENS' ? inputPrice : outputPrice) * BigInt(quantity),
+            sum + perToken(meter === 'OUTPUT_TOKENS' ? outputPrice : inputPrice) * BigInt(quantity),
           0n,
         ),
     ),

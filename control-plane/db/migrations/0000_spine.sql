@@ -147,7 +147,7 @@ CREATE TABLE "log_state" (
 	"tenant" text PRIMARY KEY NOT NULL,
 	"last_number" bigint DEFAULT -1 NOT NULL,
 	"last_sub" bigint DEFAULT 0 NOT NULL,
-	"epoch" bigint DEFAULT 0 NOT NULL
+	"events_pruned" bigint DEFAULT -1 NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "outbox_event" (
@@ -202,6 +202,8 @@ CREATE TABLE "snapshot" (
 	"delta_number" bigint NOT NULL,
 	"content_digest" text NOT NULL,
 	"manifest" "bytea" NOT NULL,
+	"secrets_state" text NOT NULL,
+	"secrets_digest" text,
 	"created_at" timestamp (3) with time zone NOT NULL,
 	CONSTRAINT "snapshot_tenant_revision_pk" PRIMARY KEY("tenant","revision")
 );

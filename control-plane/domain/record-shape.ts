@@ -1,0 +1,59 @@
+import { meters, z } from '../../schema/config/index.ts'
+import type { FlightRecord } from '../../schema/flight-record.ts'
+import { idKind } from '../../schema/ids.ts'
+import { parseAmount } from '../../schema/money.ts'
+
+const id = z.string().max(64)
+const text = (charactersMax: number) => z.string().max(charactersMax)
+const count = z.int().min(0)
+const hex = z.string().regex(/^[0-9a-f]{64}$/)
+const atMs = z.int().min(0).max(8_640_000_000_000_000)
+const amount = z
+  .string()
+  .max(40)
+  .refine((value) => (parseAmount(value) ?? -1n) >= 0n, 'must be an exact amount of at least 0')
+
+/**
+ * What the control plane relies on in a record: what it indexes, adds up and shows. The other fields are kept as they came,
+ * since they are hashed; a record of a later version may have more of them.
+ */
+const shape = z.looseObject({
+  schemaVersion: z.literal(1),
+  id: z.string().refine((value) => idKind(value) === 'request', 'must be the id of a request'),
+  tenant: id,
+  instance: id,
+  epoch: count,
+  sequence: count,
+  previousHash: hex,
+  at: atMs,
+  ...{ team: id.nullable(), project: id.nullable(), principal: id.nullable(), apiKey: id.nullable() },
+  ...{ provider: id.nullable(), model: id.nullable(), aliasId: id.nullable(), tier: id.nullable() },
+  alias: text(200),
+  dataPlane: id,
+  traceId: text(64).nullable(),
+  currency: z.string().regex(/^[A-Z]{3}$/),
+  cost: amount,
+  outcome: z.enum(['COMPLETED', 'REFUSED', 'FAILED', 'CANCELLED']),
+  refusal: text(64).nullable(),
+  requestLabels: z
+    .record(text(64), text(256))
+    .refine((labels) => Object.keys(labels).length <= 64, 'must hold at most 64 labels'),
+  meters: z.array(z.looseObject({ meter: z.enum(meters), quantity: count, cost: amount })).max(100),
+  timing: z.looseObject({ totalMs: z.number().min(0) }),
+})
+
+/** Reads a record's canonical text, or says what is wrong with it. */
+export function readRecord(canonical: string): FlightRecord | { malformed: string } {
+  let given: unknown
+  try {
+    given = JSON.parse(canonical)
+  } catch {
+    return { malformed: 'it is not JSON' }
+  }
+  // PostgreSQL's text holds no NUL; JSON writes it as this escape.
+  if (canonical.includes('\\u0000')) return { malformed: 'it holds a NUL character' }
+  const parsed = shape.safeParse(given)
+  if (parsed.success) return given as FlightRecord
+  const issue = parsed.error.issues[0]!
+  return { malformed: `${issue.path.join('.') || 'the record'} ${issue.message}` }
+}

@@ -1,0 +1,69 @@
+import { and, eq, gt, lte, sql } from 'drizzle-orm'
+import type { Tx } from '../db/database.ts'
+import { spendTick } from '../db/tables.ts'
+import { floorTo, type Interval } from './intervals.ts'
+import { dimensionsOf, measuresOf } from './measures.ts'
+import type { RecordRow } from './records.ts'
+import {
+  type AliasNames,
+  covers,
+  type Grouping,
+  groupsOf,
+  type SpendFilter,
+  type SpendGroup,
+  type Sum,
+  valuesOf,
+} from './spend-groups.ts'
+import { aliasNames, conditionsOf, type SumRow, sumOf, sumsFrom } from './spend-query.ts'
+import { recordsBetween } from './tenant-reader.ts'
+
+export interface TickArgs extends Grouping {
+  interval: Interval
+  filter?: SpendFilter | null
+}
+
+/** Where the one point of TOTAL stands in a tick, which knows no window. */
+const totalAtMs = 0
+
+/** What records add to a series, one by one. */
+export function sumsOf(records: RecordRow[], args: TickArgs, names: AliasNames): Sum[] {
+  return records.flatMap(({ record }) => {
+    const dimensions = dimensionsOf(record)
+    if (!covers(args.filter ?? {}, dimensions, names)) return []
+    const atMs = args.interval === 'TOTAL' ? totalAtMs : floorTo(args.interval, record.at)
+    return [{ values: valuesOf(dimensions, args), atMs, measures: measuresOf(record) }]
+  })
+}
+
+/**
+ * What the records `after` < number ≤ `last` add to a series, from the ticks that were kept. A tick tells of a whole run of the
+ * sequencer; where `after` lies inside one, that run's later records are added up themselves.
+ */
+export async function replaySpend(
+  tx: Tx,
+  tenant: string,
+  args: TickArgs,
+  after: number,
+  last: number,
+): Promise<SpendGroup[]> {
+  const names = await aliasNames(tx, tenant)
+  const [cut] = await tx
+    .select({ number: spendTick.number })
+    .from(spendTick)
+    .where(and(eq(spendTick.tenant, tenant), gt(spendTick.number, after), lte(spendTick.first, after)))
+    .limit(1)
+  const start = Math.min(cut?.number ?? after, last)
+  const partial = cut ? await recordsBetween(tx, tenant, after, start, recordsPerRunMax) : []
+  const where = and(
+    eq(spendTick.tenant, tenant),
+    gt(spendTick.number, start),
+    lte(spendTick.number, last),
+    ...(await conditionsOf(tx, tenant, args.filter ?? {})),
+  )
+  const rows = (await tx.execute(sumsFrom(spendTick, args, where ?? sql`true`, totalAtMs))) as unknown as SumRow[]
+  const keys = (args.groupBy?.length ?? 0) + (args.groupByLabels?.length ?? 0)
+  return groupsOf([...rows.map((row) => sumOf(row, keys)), ...sumsOf(partial, args, names)], args, names)
+}
+
+/** More than one run of the sequencer takes. */
+const recordsPerRunMax = 10_000

@@ -1,0 +1,16 @@
+/** Why a stream ended that could not go on; the message is for the subscriber. */
+export class StreamEnded extends Error {
+  constructor(
+    readonly code: 'MALFORMED_CURSOR' | 'TOO_SLOW' | 'NOT_PERMITTED',
+    message: string,
+  ) {
+    super(message)
+    this.name = 'StreamEnded'
+  }
+}
+
+export const beyondTheLog = () =>
+  new StreamEnded(
+    'MALFORMED_CURSOR',
+    'after lies beyond the end of this log; read the present state and begin from its cursor.',
+  )

@@ -1,0 +1,149 @@
+import { and, asc, eq, gt, lte, or } from 'drizzle-orm'
+import { comparePositions, type Position } from '../../schema/cursor.ts'
+import type { Tx } from '../db/database.ts'
+import { flightRecord, logState, outboxEvent } from '../db/tables.ts'
+import type { Context } from './context.ts'
+import type { OutboxBody } from './outbox.ts'
+import { type RecordRow, rowOf } from './records.ts'
+import type { AliasNames } from './spend-groups.ts'
+import { aliasNames } from './spend-query.ts'
+
+export interface PlacedEvent {
+  position: Position
+  at: Date
+  body: OutboxBody
+}
+
+/** What the log gained: everything after the batch before, up to and with `end`. */
+export interface Batch {
+  end: Position
+  records: RecordRow[]
+  events: PlacedEvent[]
+  aliasNames: AliasNames
+}
+
+const recordsPerBatch = 1_000
+const eventsPerBatch = 2_000
+
+/**
+ * Follows one tenant's log for every subscriber of this process: the tables are read once, whatever the number of subscribers.
+ * Attaching is one step with reading `position`, so nothing falls between what is replayed and what comes live.
+ */
+export class TenantReader {
+  readonly #db: Context['db']
+  readonly tenant: string
+  readonly #listeners = new Set<(batch: Batch) => void>()
+  position: Position
+  #running: Promise<void> | undefined
+  #again = false
+
+  constructor(db: Context['db'], tenant: string, position: Position) {
+    this.#db = db
+    this.tenant = tenant
+    this.position = position
+  }
+
+  attach(listener: (batch: Batch) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  get idle(): boolean {
+    return this.#listeners.size === 0
+  }
+
+  /** Something may be new. Faults are left to the next wake-up: the tables keep what was not read. */
+  wake(): void {
+    this.#again = true
+    this.#running ??= this.#follow().finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#listeners.clear()
+    this.#again = false
+    await this.#running
+  }
+
+  async #follow() {
+    while (this.#again && !this.idle) {
+      this.#again = false
+      const batch = await this.#db
+        .withTenant(this.tenant, (tx) => readBatch(tx, this.tenant, this.position), { isolation: 'SNAPSHOT' })
+        .catch(() => undefined)
+      if (!batch || comparePositions(batch.end, this.position) <= 0) continue
+      this.position = batch.end
+      this.#again = true
+      for (const listener of this.#listeners) listener(batch)
+    }
+  }
+}
+
+/** Where a tenant's log ends now. */
+export async function logEnd(tx: Tx, tenant: string): Promise<Position & { eventsPruned: number }> {
+  const [row] = await tx.select().from(logState).where(eq(logState.tenant, tenant))
+  return { number: row?.lastNumber ?? -1, sub: row?.lastSub ?? 0, eventsPruned: row?.eventsPruned ?? -1 }
+}
+
+async function readBatch(tx: Tx, tenant: string, after: Position): Promise<Batch | undefined> {
+  const { number, sub } = await logEnd(tx, tenant)
+  let end: Position = { number, sub }
+  if (comparePositions(end, after) <= 0) return undefined
+  const records = await recordsBetween(tx, tenant, after.number, end.number, recordsPerBatch)
+  const last = records.at(-1)?.logIndex
+  if (records.length === recordsPerBatch && last !== end.number) end = { number: last!, sub: 0 }
+  const events = await eventsBetween(tx, tenant, after, end, eventsPerBatch)
+  if (events.length === eventsPerBatch) end = events.at(-1)!.position
+  return {
+    end,
+    records: records.filter(({ logIndex }) => logIndex! <= end.number),
+    events,
+    aliasNames: await aliasNames(tx, tenant),
+  }
+}
+
+/** Records with `after` < number ≤ `last`, in order. */
+export async function recordsBetween(
+  tx: Tx,
+  tenant: string,
+  after: number,
+  last: number,
+  most: number,
+): Promise<RecordRow[]> {
+  const rows = await tx
+    .select()
+    .from(flightRecord)
+    .where(and(eq(flightRecord.tenant, tenant), gt(flightRecord.number, after), lte(flightRecord.number, last)))
+    .orderBy(asc(flightRecord.number))
+    .limit(most)
+  return rows.map(rowOf)
+}
+
+/** Events behind `after`, up to and with `last`, in order. */
+export async function eventsBetween(
+  tx: Tx,
+  tenant: string,
+  after: Position,
+  last: Position,
+  most: number,
+): Promise<PlacedEvent[]> {
+  const { number, sub } = outboxEvent
+  const rows = await tx
+    .select()
+    .from(outboxEvent)
+    .where(
+      and(
+        eq(outboxEvent.tenant, tenant),
+        or(gt(number, after.number), and(eq(number, after.number), gt(sub, after.sub))),
+        or(lte(number, last.number - 1), and(eq(number, last.number), lte(sub, last.sub))),
+      ),
+    )
+    .orderBy(asc(number), asc(sub))
+    .limit(most)
+  return rows.map((row) => ({
+    position: { number: row.number!, sub: row.sub! },
+    at: row.at,
+    body: row.body as OutboxBody,
+  }))
+}
