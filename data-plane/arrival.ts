@@ -7,7 +7,8 @@ export interface Arrival {
   /** The application key, from whichever header the dialect uses. */
   key: string | undefined
   headers: Headers
-  clientAddress: string | null
+  /** Asked only where a key is bound to addresses. */
+  clientAddress: () => string | null
   readBody: () => Promise<string | Refusal>
 }
 

@@ -30,8 +30,9 @@ function notOurs(key: string): string {
 /** Address lists are compiled once per grant; grants are replaced with their snapshot. */
 const lists = new WeakMap<RunningGrant, BlockList>()
 
-function mayCallFrom(grant: RunningGrant, address: string | null): boolean {
+function mayCallFrom(grant: RunningGrant, clientAddress: () => string | null): boolean {
   if (grant.allowedAddresses.length === 0) return true
+  const address = clientAddress()
   const family = address ? isIP(address) : 0
   if (!address || family === 0) return false
   const list = lists.get(grant) ?? compileList(grant.allowedAddresses)

@@ -65,8 +65,10 @@ export interface UpstreamRequest {
 export interface UpstreamAnswer {
   status: number
   headers: Headers
-  /** Chunks as they come. Cancelling it, or aborting the request's signal, tells the provider. */
-  body: ReadableStream<Uint8Array> | null
+  /** Chunks as they come. Cancelling it, or aborting the request's signal, tells the provider. Either this or `bytes`, once. */
+  body: () => ReadableStream<Uint8Array> | null
+  /** The whole body, for an answer whose length is declared and small. */
+  bytes: () => Promise<Uint8Array>
   /** Removes the credential from a text that the provider wrote. */
   scrub: (text: string) => string
 }

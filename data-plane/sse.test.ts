@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SseCutter, type SseEvent } from './sse.ts'
+import { plainEvents, SseCutter, type SseEvent } from './sse.ts'
 
 const line = fc.oneof(
   fc.string().map((text) => `data: ${text.replace(/[\r\n]/g, '')}`),
@@ -48,6 +48,27 @@ describe('an event stream', () => {
       }),
       { numRuns: 300 },
     )
+  })
+  it('in plain chunks is read the quick way to the very same data', () => {
+    fc.assert(
+      fc.property(stream, ({ text }) => {
+        const quick = plainEvents(Buffer.from(text))
+        const data = read([Buffer.from(text)]).map((event) => event.data)
+        if (quick) expect(quick).toEqual(data)
+      }),
+      { numRuns: 300 },
+    )
+    expect(plainEvents(Buffer.from('data: a\n\ndata: h\u00e9\n\n'))).toEqual(['a', 'h\u00e9'])
+    for (const odd of [
+      'data: a\n\n\n',
+      'data: a\r\n\r\n',
+      ': c\n\n',
+      'data: a\ndata: b\n\n',
+      'data: a\n',
+      '\n\n',
+      'data:a\n\n',
+    ])
+      expect(plainEvents(Buffer.from(odd))).toBeUndefined()
   })
   it('with its last event unfinished still gives it', () => {
     expect(read([Buffer.from('data: a\n\ndata: b')]).map(({ data }) => data)).toEqual(['a', 'b'])

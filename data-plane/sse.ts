@@ -27,6 +27,11 @@ export class SseCutter {
     this.#eventBytesMax = eventBytesMax
   }
 
+  /** True between events: nothing of an unfinished one is held. */
+  get isBetween(): boolean {
+    return this.#length === 0
+  }
+
   /** The events that this chunk completes, in order; a problem comes last, and nothing after it means anything. */
   push(chunk: Uint8Array): (SseEvent | SseProblem)[] {
     const searched = this.#length
@@ -82,6 +87,31 @@ export class SseCutter {
 }
 
 const empty = new Uint8Array(0)
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * The data of a chunk that is nothing but whole `data:` events with LF line ends, as almost every chunk of almost every provider
+ * is: decoded once and cut without looking at each byte. Undefined for any other chunk, which the cutter then reads.
+ */
+export function plainEvents(chunk: Uint8Array): string[] | undefined {
+  if (chunk[chunk.length - 1] !== LF || chunk[chunk.length - 2] !== LF) return undefined
+  let text: string
+  try {
+    text = utf8.decode(chunk)
+  } catch {
+    return undefined
+  }
+  if (text.includes('\r')) return undefined
+  const events: string[] = []
+  for (let at = 0; at < text.length; ) {
+    if (!text.startsWith('data: ', at)) return undefined
+    const end = text.indexOf('\n', at)
+    if (text.charCodeAt(end + 1) !== LF) return undefined
+    events.push(text.slice(at + 6, end))
+    at = end + 2
+  }
+  return events
+}
 
 /**
  * Just behind the first empty line at or after `from`, or -1. A CR at the very end is not yet known to be a whole line break,

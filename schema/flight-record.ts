@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Codec, Meter, RetryCause } from './config/index.ts'
 import type { RefusalCode } from './refusals.ts'
 
@@ -117,5 +117,5 @@ export function canonicalRecord(record: FlightRecord): string {
 
 /** Hex SHA-256 over the canonical form; the next record of the chain names it as `previousHash`. */
 export function recordHash(canonical: string): string {
-  return createHash('sha256').update(canonical).digest('hex')
+  return hash('sha256', canonical, 'hex')
 }

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { idBytes, idFromBytes } from './ids.ts'
 
 /**
@@ -25,7 +25,7 @@ export function mintKey(prefix: 'slk' | 'sla' | 'sle' | 'sls'): string {
 
 /** What is stored of a key. A plain hash is enough: 240 random bits cannot be guessed, so nothing is gained by stretching. */
 export function hashKey(key: string): Buffer {
-  return createHash('sha256').update(key).digest()
+  return hash('sha256', key, 'buffer')
 }
 
 /** First characters of a key, shown so that people can tell keys apart. */

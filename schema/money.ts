@@ -19,6 +19,26 @@ export function parseAmount(text: string): bigint | undefined {
 
 /** Writes an amount as the shortest exact decimal: `"0.0000375"`, `"12"`. */
 export function formatAmount(amount: bigint): string {
+  if (amount === 0n) return '0'
+  return amount > 0n && amount <= exactMax ? formatSmall(Number(amount)) : formatLarge(amount)
+}
+
+const exactMax = BigInt(Number.MAX_SAFE_INTEGER)
+
+/** What an ordinary request costs fits a double exactly, whose arithmetic is many times faster. `%` is exact. */
+function formatSmall(amount: number): string {
+  const fraction = amount % 1e12
+  const whole = String((amount - fraction) / 1e12)
+  return fraction === 0 ? whole : `${whole}.${trimZeros(String(fraction).padStart(moneyScale, '0'))}`
+}
+
+function trimZeros(digits: string): string {
+  let end = digits.length
+  while (digits.charCodeAt(end - 1) === 48) end--
+  return digits.slice(0, end)
+}
+
+function formatLarge(amount: bigint): string {
   const sign = amount < 0n ? '-' : ''
   const absolute = amount < 0n ? -amount : amount
   const fraction = (absolute % unit).toString().padStart(moneyScale, '0').replace(/0+$/, '')

@@ -32,10 +32,12 @@ export function answerEcho(request: UpstreamRequest): UpstreamAnswer {
   }
   const type = asked.stream ? 'text/event-stream' : 'application/json'
   const body = asked.stream ? streamed(reply, asked.stream_options?.include_usage === true) : plain(reply)
+  const bytes = new TextEncoder().encode(body)
   return {
     status: 200,
-    headers: new Headers({ 'content-type': type }),
-    body: new Blob([body]).stream(),
+    headers: new Headers({ 'content-type': type, 'content-length': String(bytes.length) }),
+    body: () => new Blob([bytes]).stream(),
+    bytes: async () => bytes,
     scrub: (text) => text,
   }
 }

@@ -1,5 +1,5 @@
 import type { Upstream, UpstreamAnswer, UpstreamFailure, UpstreamRequest } from '../../data-plane/ports.ts'
-import type { RunningCredential, Secrets } from '../../data-plane/snapshot/running.ts'
+import type { RunningCredential, RunningProvider, Secrets } from '../../data-plane/snapshot/running.ts'
 import { answerEcho } from './upstream-echo.ts'
 
 /**
@@ -23,7 +23,7 @@ async function send(
   if (secret && 'missing' in secret) return { failed: 'CREDENTIAL_UNAVAILABLE', detail: secret.missing }
   const headers = secret ? { ...request.headers, ...credentialHeader(credential!, secret.expose()) } : request.headers
   try {
-    const answer = await fetch(request.provider.baseUrl!.replace(/\/+$/, '') + request.path, {
+    const answer = await fetch(baseOf(request.provider) + request.path, {
       method: 'POST',
       headers,
       body: request.body,
@@ -31,10 +31,27 @@ async function send(
       signal,
     })
     const scrub = (text: string) => (secret ? text.replaceAll(secret.expose(), '[secret]') : text)
-    return { status: answer.status, headers: answer.headers, body: answer.body, scrub }
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      body: () => answer.body,
+      bytes: () => answer.bytes(),
+      scrub,
+    }
   } catch (error) {
     return { failed: 'CONNECT_FAILED', detail: (error as { code?: string }).code ?? 'unknown' }
   }
+}
+
+/** Base URLs without their last slash, by provider: providers are replaced with their snapshot. */
+const bases = new WeakMap<RunningProvider, string>()
+
+function baseOf(provider: RunningProvider): string {
+  const known = bases.get(provider)
+  if (known !== undefined) return known
+  const base = provider.baseUrl!.replace(/\/+$/, '')
+  bases.set(provider, base)
+  return base
 }
 
 function credentialHeader(credential: RunningCredential, secret: string): Record<string, string> {

@@ -10,7 +10,8 @@ export async function readBody(request: Request, bytesMax: number): Promise<stri
     return refuse('malformed_request', 'Compressed bodies are not read; send it plain.')
   const declared = request.headers.get('content-length')
   if (declared !== null && Number(declared) > bytesMax) return tooLarge(bytesMax)
-  const bytes = declared !== null ? await request.bytes() : await readUpTo(request, bytesMax)
+  const bytes = await (declared !== null ? request.bytes() : readUpTo(request, bytesMax)).catch(() => 'broken' as const)
+  if (bytes === 'broken') return refuse('malformed_request', 'The body broke off.')
   if (!bytes || bytes.length > bytesMax) return tooLarge(bytesMax)
   try {
     return utf8.decode(bytes)

@@ -28,6 +28,7 @@ export class Drive {
   #watch: Watch | undefined
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined
   #drained = false
+  #client: (() => AbortSignal) | undefined
   #onClosed: () => void = () => {}
 
   constructor(
@@ -36,15 +37,12 @@ export class Drive {
   ) {}
 
   /**
-   * Opens the exchange, makes attempts until one relays or none is left, and answers, plain or streamed. `client` aborts when
-   * the client leaves; `opened` is called when the request is read and admitted.
+   * Opens the exchange, makes attempts until one relays or none is left, and answers, plain or streamed. `client` gives the
+   * signal that aborts when the client leaves; `opened` is called when the request is read and admitted.
    */
-  async answer(client: AbortSignal, opened: () => void): Promise<Response> {
+  async answer(client: () => AbortSignal, opened: () => void): Promise<Response> {
     const { exchange } = this
-    const leave = () => this.leave()
-    client.addEventListener('abort', leave, { once: true })
-    this.#onClosed = () => client.removeEventListener('abort', leave)
-    if (client.aborted) leave()
+    this.#client = client
     const verdict = await exchange.open().catch((error) => this.broken(error))
     if (verdict === 'refuse') return this.#refused()
     opened()
@@ -52,6 +50,20 @@ export class Drive {
     const first = await this.#begin().catch((error) => this.broken(error))
     if (first === 'refuse') return this.#refused()
     return exchange.admitted!.streamed ? this.#streamed(first) : this.#plain(first)
+  }
+
+  /**
+   * Listens for the client's leaving. A request's signal costs as much as authenticating it, so it is made only for calls that
+   * last; one that was aborted before says so when it is made.
+   */
+  #listen(): void {
+    if (!this.#client) return
+    const client = this.#client()
+    this.#client = undefined
+    const leave = () => this.leave()
+    client.addEventListener('abort', leave, { once: true })
+    this.#onClosed = () => client.removeEventListener('abort', leave)
+    if (client.aborted) leave()
   }
 
   /** The client is gone: the upstream is cancelled, or drained while there is room for it. */
@@ -85,18 +97,34 @@ export class Drive {
     if (request === 'refuse') return request
     const watch = new Watch(driver.watches, this.#deadlineMs)
     this.#watch = watch
+    watch.onLasting = () => this.#listen()
     watch.expect('first_byte', exchange.itinerary!.route.timeouts.firstByteMs)
     const answer = await driver.upstream.send(request, watch.signal)
     if ('failed' in answer) return this.#fault(watch.expired ? timedOut(watch.expired) : notReached(answer))
-    const verdict = await exchange.answer({ ...answer, errorText: () => readErrorText(answer.body) })
-    if (verdict !== 'relay' || !answer.body) {
+    const { status, headers, scrub } = answer
+    const verdict = await exchange.answer({ status, headers, scrub, errorText: () => readErrorText(answer.body()) })
+    if (verdict !== 'relay') {
       watch.done()
-      return verdict === 'relay' ? exchange.fault(brokeOff('Its answer is empty.')) : verdict
+      return verdict
     }
-    return this.#firstBytes(answer.body, watch)
+    return isWhole(exchange, headers) ? this.#wholeAnswer(answer, watch) : this.#firstBytes(answer.body(), watch)
   }
 
-  #firstBytes(body: NonNullable<UpstreamAnswer['body']>, watch: Watch): Promise<Step | Verdict> {
+  /** A plain answer of a declared length is read at once, without a stream. */
+  async #wholeAnswer(answer: UpstreamAnswer, watch: Watch): Promise<Step | Verdict> {
+    const { exchange } = this
+    let bytes: Uint8Array
+    try {
+      bytes = await answer.bytes()
+    } catch {
+      return this.#fault(watch.expired ? timedOut(watch.expired) : brokeOff(clientOrCut(exchange.clientLeft)))
+    }
+    const released = exchange.relay(bytes)
+    return typeof released === 'string' ? this.#fail(released) : this.#end()
+  }
+
+  async #firstBytes(body: ReturnType<UpstreamAnswer['body']>, watch: Watch): Promise<Step | Verdict> {
+    if (!body) return this.#fault(brokeOff('Its answer is empty.'))
     const reader = body.getReader()
     this.#reader = reader
     // Aborting a fetch does not settle a read that is already waiting in every runtime; cancelling does.
@@ -121,7 +149,7 @@ export class Drive {
     try {
       read = await this.#reader!.read()
     } catch {
-      return this.#fault(watch.expired ? timedOut(watch.expired) : brokeOff('The connection was cut.'))
+      return this.#fault(watch.expired ? timedOut(watch.expired) : brokeOff(clientOrCut(exchange.clientLeft)))
     }
     if (watch.expired) return this.#fault(timedOut(watch.expired))
     if (exchange.clientLeft && !this.#drained) return this.#fault(brokeOff('The client left.'))
@@ -135,7 +163,7 @@ export class Drive {
     this.#watch!.done()
     const held = this.exchange.finish()
     if (typeof held === 'string') return this.#fail(held)
-    readToEnd(this.#reader!)
+    if (this.#reader) readToEnd(this.#reader)
     return { chunks: [], held }
   }
 
@@ -209,6 +237,21 @@ export class Drive {
 }
 
 const encoder = new TextEncoder()
+
+/** True for a plain answer whose declared length is within bounds: nothing of it goes out before all of it is there. */
+function isWhole(exchange: Exchange, headers: Headers): boolean {
+  const length = headers.get('content-length')
+  return (
+    !exchange.admitted!.streamed &&
+    length !== null &&
+    Number(length) <= wholeBytesMax &&
+    !headers.has('content-encoding')
+  )
+}
+
+const wholeBytesMax = 16 * 1024 * 1024
+
+const clientOrCut = (left: boolean) => (left ? 'The client left.' : 'The connection was cut.')
 
 /** A finished answer's connection is read to its end, so that it can be used again; one that goes on talking is cut. */
 function readToEnd(reader: ReadableStreamDefaultReader<Uint8Array>): void {

@@ -9,7 +9,7 @@ import { readBody } from './body.ts'
 import { Drive, type Driver } from './drive.ts'
 import { keyOf } from './key.ts'
 import type { Metrics } from './metrics.ts'
-import { listModels, showModel } from './models.ts'
+import { listModels, modelIn, showModel } from './models.ts'
 import { Watches } from './watch.ts'
 
 export interface GatewayOptions {
@@ -53,7 +53,10 @@ export function serveGateway(options: GatewayOptions): Gateway {
       metrics.closed(exchange)
     }
     // Once opened, the exchange's own deadline and idle timeout hold.
-    return new Drive(exchange, driver).answer(request.signal, () => server.timeout(request, 0))
+    return new Drive(exchange, driver).answer(
+      () => request.signal,
+      () => server.timeout(request, 0),
+    )
   }
 
   const server = Bun.serve({
@@ -64,8 +67,8 @@ export function serveGateway(options: GatewayOptions): Gateway {
     idleTimeout: 60,
     routes: {
       '/v1/chat/completions': { POST: chat },
-      '/v1/models': { GET: (request) => listModels(request, ports) },
-      '/v1/models/*': { GET: (request) => showModel(request, ports) },
+      '/v1/models': { GET: (request, server) => listModels(callerOf(request, server), ports) },
+      '/v1/models/*': { GET: (request, server) => showModel(callerOf(request, server), modelIn(request), ports) },
     },
     fetch: (request) => refusalAnswer(openaiChat, refuse('unknown_endpoint', unknownSentence(request))),
     error: (error) => {
@@ -88,11 +91,15 @@ export function serveGateway(options: GatewayOptions): Gateway {
 function arrival(request: Request, server: Bun.Server<undefined>, bodyBytesMax: number): Arrival {
   return {
     dialect: openaiChat,
-    key: keyOf(request.headers),
+    ...callerOf(request, server),
     headers: request.headers,
-    clientAddress: server.requestIP(request)?.address ?? null,
     readBody: () => readBody(request, bodyBytesMax),
   }
+}
+
+/** Who calls, as far as the request itself tells. */
+function callerOf(request: Request, server: Bun.Server<undefined>) {
+  return { key: keyOf(request.headers), clientAddress: () => server.requestIP(request)?.address ?? null }
 }
 
 function unknownSentence(request: Request): string {

@@ -11,6 +11,8 @@ export class Watch {
   #kind: Expiry = 'total'
   expired: Expiry | undefined
   onAbort: (() => void) | undefined
+  /** Called once, when the call has lasted longer than a tick. */
+  onLasting: (() => void) | undefined
 
   constructor(
     readonly watches: Watches,
@@ -31,6 +33,8 @@ export class Watch {
   }
 
   check(nowMs: number): void {
+    this.onLasting?.()
+    this.onLasting = undefined
     if (nowMs < this.#dueMs) return
     this.expired = this.#kind
     this.abort()

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Database, openDatabase } from './database.ts'
+import { type Database, openDatabase, type Tx } from './database.ts'
 import { QueryFailed, StartRefused } from './driver.ts'
 import { logState } from './tables.ts'
 
@@ -27,15 +27,18 @@ describe('a transaction', () => {
 
   it('rolls back when its work throws, and when what it returns is not to be kept', async () => {
     const tenant = tenantOf()
-    const insert = (tx: Parameters<Parameters<Database['withTenant']>[1]>[0]) => tx.insert(logState).values({ tenant })
+    const insert = (tx: Tx) => tx.insert(logState).values({ tenant })
     await expect(
       db.withTenant(tenant, async (tx) => {
         await insert(tx)
         throw new Error('no')
       }),
     ).rejects.toThrow('no')
-    const refused = await db.withTenant(tenant, async (tx) => void (await insert(tx)) ?? 'refused', { keep: () => false })
-    expect(refused).toBe('refused')
+    const refuse = async (tx: Tx) => {
+      await insert(tx)
+      return 'refused'
+    }
+    expect(await db.withTenant(tenant, refuse, { keep: () => false })).toBe('refused')
     expect(await rowsOf(tenant)).toEqual([])
   })
 
@@ -72,7 +75,10 @@ describe('a transaction', () => {
     const add = () =>
       db.withTenant(tenant, async (tx) => {
         const [row] = await tx.select().from(logState).where(sql`tenant = ${tenant}`).for('update')
-        await tx.update(logState).set({ lastNumber: row!.lastNumber + 1 }).where(sql`tenant = ${tenant}`)
+        await tx
+          .update(logState)
+          .set({ lastNumber: row!.lastNumber + 1 })
+          .where(sql`tenant = ${tenant}`)
       })
     await Promise.all(Array.from({ length: 40 }, add))
     expect((await rowsOf(tenant))[0]?.lastNumber).toBe(40)
@@ -82,7 +88,10 @@ describe('a transaction', () => {
 describe('a notification', () => {
   it('wakes every listener of its channel after the commit, and none after a rollback', async () => {
     const woken: string[] = []
-    const stops = [await db.listen('planes', (one) => woken.push(`a ${one}`)), await db.listen('planes', (one) => woken.push(`b ${one}`))]
+    const stops = [
+      await db.listen('planes', (one) => woken.push(`a ${one}`)),
+      await db.listen('planes', (one) => woken.push(`b ${one}`)),
+    ]
     await db.withTenant('t1', (tx) => db.notify(tx, 'planes', 't1'))
     await db.withTenant('t2', (tx) => db.notify(tx, 'planes', 't2'), { keep: () => false })
     await db.withTenant('t3', (tx) => db.notify(tx, 'planes', 't3'))

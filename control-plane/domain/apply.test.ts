@@ -179,7 +179,9 @@ describe('apply', () => {
 
   it('does not prune what the same input begins to name', async () => {
     const { owner } = await configured()
-    await declareAll(ctx, owner, [['model', { name: 'old', provider: 'provider/openai', upstreamName: 'o', labels: { p: '1' } }]])
+    await declareAll(ctx, owner, [
+      ['model', { name: 'old', provider: 'provider/openai', upstreamName: 'o', labels: { p: '1' } }],
+    ])
     const { revision } = await declareAll(ctx, owner, [['team', { name: 'x' }]])
     const resources = given([['alias', { name: 'to-old', model: 'model/old' }]])
     const applied = await apply(ctx, owner, { resources, ifRevision: revision, dryRun: false, prune: { p: '1' } })
@@ -190,10 +192,16 @@ describe('apply', () => {
     const { owner } = await configured()
     const { principal } = owner
     const more = await declareAll(ctx, owner, [
-      ['route', { name: 'r', targets: [{ model: 'model/small', credential: 'credential/openai-key' }], retry: { attempts: 3 } }],
+      [
+        'route',
+        { name: 'r', targets: [{ model: 'model/small', credential: 'credential/openai-key' }], retry: { attempts: 3 } },
+      ],
       ['alias', { name: 'routed-*', route: 'route/r', deprecation: { since: '2026-01-01', use: 'alias/chat' } }],
       ['principal', { name: 'p', kind: 'PERSON', identities: [{ issuer: 'https://idp', subject: 's' }] }],
-      ['project', { name: 'bot', owner: 'principal/p', retention: { preset: 'CUSTOM', records: '30d', payloads: '90s' } }],
+      [
+        'project',
+        { name: 'bot', owner: 'principal/p', retention: { preset: 'CUSTOM', records: '30d', payloads: '90s' } },
+      ],
       ['team', { name: 'support', members: [{ principal: 'principal/p', role: 'ADMIN' }] }],
     ])
     expect(more.errors).toEqual([])
@@ -236,11 +244,7 @@ describe('archive', () => {
     const { owner, revision } = await configured()
     const input = { ifRevision: revision, dryRun: false }
     const refused = await archive(ctx, owner, { refs: ['model/small', 'alias/nope', 'garbage'], ...input })
-    expect(paths(refused).sort()).toEqual([
-      'refs.0 STILL_REFERENCED',
-      'refs.1 NOT_FOUND',
-      'refs.2 INVALID_INPUT',
-    ])
+    expect(paths(refused).sort()).toEqual(['refs.0 STILL_REFERENCED', 'refs.1 NOT_FOUND', 'refs.2 INVALID_INPUT'])
     const by = refused.errors.find((error) => error.type === 'StillReferenced')
     expect(by?.type === 'StillReferenced' && by.by.map(({ name }) => name).sort()).toEqual(['chat', 'list'])
     const refs = ['model/small', 'alias/chat', 'price-sheet/list']
@@ -253,7 +257,11 @@ describe('who may', () => {
   it('refuses and audits a write without permission', async () => {
     const { owner, revision } = await configured()
     const viewer: Actor = { ...owner, permissions: new Set(['config:read']) }
-    const refused = await apply(ctx, viewer, { resources: given([['team', { name: 'x' }]]), ifRevision: revision, dryRun: false })
+    const refused = await apply(ctx, viewer, {
+      resources: given([['team', { name: 'x' }]]),
+      ifRevision: revision,
+      dryRun: false,
+    })
     expect(paths(refused)).toEqual([' NOT_PERMITTED'])
     const { rows } = await ctx.db.withTenant(owner.tenant, (tx) => listAudit(tx, owner.tenant, { first: 1 }))
     expect(rows[0]).toMatchObject({ action: 'config.apply', allowed: false })
@@ -262,7 +270,10 @@ describe('who may', () => {
   it('lets nobody give a role whose permissions it does not hold', async () => {
     const { owner } = await configured()
     const made = await declareAll(ctx, owner, [['principal', { name: 'eve' }]])
-    const admin: Actor = { ...owner, permissions: new Set([...owner.permissions].filter((name) => name !== 'owner:grant')) }
+    const admin: Actor = {
+      ...owner,
+      permissions: new Set([...owner.permissions].filter((name) => name !== 'owner:grant')),
+    }
     const [tenant] = await ctx.db.withTenant(owner.tenant, (tx) => resourcesByIds(tx, owner.tenant, [owner.tenant]))
     const members = (role: string) => [
       { principal: owner.principal, role: 'OWNER' },

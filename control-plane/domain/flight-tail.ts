@@ -50,7 +50,7 @@ export async function* followRecords(
       skipped = 0
       lastMs = performance.now()
       yield tick
-      await new Promise((resolve) => setTimeout(resolve, tickMs))
+      await running.pause(tickMs)
     }
   } finally {
     detach()

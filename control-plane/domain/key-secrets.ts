@@ -17,7 +17,13 @@ export async function secretsOf(tx: Tx, tenant: string, keys: readonly string[])
   const found: SecretRow[] = []
   for (const some of chunks(keys)) {
     const mine = and(eq(apiKeySecret.tenant, tenant), inArray(apiKeySecret.apiKey, some))
-    found.push(...(await tx.select().from(apiKeySecret).where(mine).orderBy(desc(apiKeySecret.createdAt))))
+    found.push(
+      ...(await tx
+        .select()
+        .from(apiKeySecret)
+        .where(mine)
+        .orderBy(sql`${apiKeySecret.rotatedAt} is not null`, desc(apiKeySecret.createdAt))),
+    )
   }
   return found
 }

@@ -12,7 +12,15 @@ import { createTenant, initialise, listTenants } from './installation.ts'
 import { apiKeyFacts, apiKeyIssue, apiKeyRevoke, apiKeyRotate } from './keys.ts'
 import { dataPlaneEnroll, dataPlaneFacts, findInstance, gone, openEpoch, redeemToken, seen } from './planes.ts'
 import { deltasSince, nextEnvelopeSequence, part, snapshotOf } from './snapshots.ts'
-import { declareAll, instanceKeys, smallConfig, type TestContext, testContext, testInstance, testTenant } from './test-context.ts'
+import {
+  declareAll,
+  instanceKeys,
+  smallConfig,
+  type TestContext,
+  testContext,
+  testInstance,
+  testTenant,
+} from './test-context.ts'
 import { masterKeyCharactersMin, openVault } from './vault.ts'
 
 let ctx: TestContext
@@ -34,7 +42,8 @@ async function configured() {
 
 const codes = ({ errors }: { errors: { path: string[]; code: string }[] }) =>
   errors.map(({ path, code }) => `${path.join('.')} ${code}`)
-const inTenant = <T>(owner: Actor, read: Parameters<typeof ctx.db.withTenant<T>>[1]) => ctx.db.withTenant(owner.tenant, read)
+const inTenant = <T>(owner: Actor, read: Parameters<typeof ctx.db.withTenant<T>>[1]) =>
+  ctx.db.withTenant(owner.tenant, read)
 const factsOf = async (owner: Actor, id: string) =>
   (await inTenant(owner, (tx) => apiKeyFacts(tx, owner.tenant, [id], ctx.clock.now())))[0]
 
@@ -51,7 +60,10 @@ describe('a key', () => {
     const rows = await inTenant(owner, (tx) => tx.select().from(apiKeySecret))
     expect(JSON.stringify(rows)).not.toContain(issued.secret!.slice(10))
     expect(rows.some(({ hash }) => hash.equals(hashKey(issued.secret!)))).toBe(true)
-    expect(await factsOf(owner, issued.apiKey!.id)).toMatchObject({ state: 'ACTIVE', prefix: issued.secret!.slice(0, 10) })
+    expect(await factsOf(owner, issued.apiKey!.id)).toMatchObject({
+      state: 'ACTIVE',
+      prefix: issued.secret!.slice(0, 10),
+    })
   })
 
   it('is refused under an idempotency key that was used for something else', async () => {
@@ -119,7 +131,17 @@ describe('a key', () => {
     const made = await declareAll(ctx, owner, [['principal', { name: 'ops' }]])
     const ops = made.resources[0]!.id
     const tenant = (role: string): Parameters<typeof declareAll>[2] => [
-      ['tenant', { id: owner.tenant, name: 'x', members: [{ principal: owner.principal, role: 'OWNER' }, { principal: ops, role }] }],
+      [
+        'tenant',
+        {
+          id: owner.tenant,
+          name: 'x',
+          members: [
+            { principal: owner.principal, role: 'OWNER' },
+            { principal: ops, role },
+          ],
+        },
+      ],
     ]
     expect((await declareAll(ctx, owner, tenant('ADMIN'))).errors).toEqual([])
     const issueFor = (actor: Actor, name: string, permissions: string[] | null) =>
@@ -131,7 +153,11 @@ describe('a key', () => {
     expect(codes(await issueFor(admin, 'unknown', ['everything']))).toContain('permissions.0 INVALID_INPUT')
     const narrowed = await issueFor(admin, 'same', null)
     expect((await authenticate(ctx, narrowed.secret!))?.permissions).toEqual(admin.permissions)
-    const stolen = await apiKeyRotate(ctx, admin, { idempotencyKey: 's', apiKey: 'api-key/first-admin', overlap: 'PT0S' })
+    const stolen = await apiKeyRotate(ctx, admin, {
+      idempotencyKey: 's',
+      apiKey: 'api-key/first-admin',
+      overlap: 'PT0S',
+    })
     expect(codes(stolen)).toEqual(['apiKey NOT_PERMITTED'])
     await declareAll(ctx, owner, tenant('VIEWER'))
     expect((await authenticate(ctx, opsKey.secret!))?.permissions.has('config:write')).toBe(false)
@@ -206,7 +232,8 @@ describe('a snapshot', () => {
     expect((await read(owner)).current).toEqual(one.current)
     await declareAll(ctx, owner, [['alias', { name: 'more', model: 'model/small' }]])
     const two = await read(owner)
-    const digests = (manifest: SnapshotManifest, name: string) => manifest.parts.find((each) => each.name === name)?.digest
+    const digests = (manifest: SnapshotManifest, name: string) =>
+      manifest.parts.find((each) => each.name === name)?.digest
     expect(digests(two.manifest, 'secrets')).toBe(digests(one.manifest, 'secrets'))
     expect(digests(two.manifest, 'config')).not.toBe(digests(one.manifest, 'config'))
     expect(two.current.contentKey).toEqual(one.current.contentKey)

@@ -43,7 +43,7 @@ export async function* followSpend(
     let lastMs = performance.now()
     while (!running.ended) {
       await running.bell.wait(quietMs)
-      await pause(tickMs - (performance.now() - lastMs), running)
+      await running.pause(tickMs - (performance.now() - lastMs))
       if (running.ended) return
       if (waiting.overflowed)
         throw new StreamEnded('TOO_SLOW', 'This subscriber is too slow; resume from its last cursor.')
@@ -56,10 +56,6 @@ export async function* followSpend(
   } finally {
     detach()
   }
-}
-
-async function pause(ms: number, running: Running) {
-  if (ms > 0 && !running.ended) await new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 /** Sums between two ticks: as many entries as there are groups and points, however many records came. */

@@ -25,6 +25,8 @@ export class Bell {
 export interface Running {
   bell: Bell
   readonly ended: boolean
+  /** Returns early where the stream ends. */
+  pause(ms: number): Promise<void>
 }
 
 /**
@@ -36,15 +38,20 @@ export function subscription<T>(
   generate: (running: Running) => AsyncGenerator<T, void>,
 ): AsyncIterableIterator<T> {
   const bell = new Bell()
+  const over = new Bell()
   let ended = signal.aborted
-  const running = {
+  const running: Running = {
     bell,
     get ended() {
       return ended
     },
+    pause: async (ms) => {
+      if (ms > 0 && !ended) await over.wait(ms)
+    },
   }
   const end = () => {
     ended = true
+    over.ring()
     bell.ring()
   }
   signal.addEventListener('abort', end, { once: true })

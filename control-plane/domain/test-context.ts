@@ -1,5 +1,5 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { chainStart, canonicalRecord, type FlightRecord, recordHash } from '../../schema/flight-record.ts'
+import { canonicalRecord, chainStart, type FlightRecord, recordHash } from '../../schema/flight-record.ts'
 import type { Kind } from '../../schema/handles.ts'
 import { mintId } from '../../schema/ids.ts'
 import { formatAmount } from '../../schema/money.ts'

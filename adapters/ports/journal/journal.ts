@@ -42,6 +42,11 @@ export class Journal {
     this.#current = segments.at(-1) ?? this.#create()
   }
 
+  /** The segment that frames go to. */
+  get currentNumber(): number {
+    return this.#current.number
+  }
+
   /** Why nothing can be recorded now; undefined where it can. */
   get trouble(): string | undefined {
     if (this.#broken && Date.now() >= this.#reopenAtMs) this.#reopen()

@@ -83,7 +83,7 @@ export class JournalRecorder implements Recorder, RecordSource {
   intend(draft: RecordDraft): Refusal | undefined {
     const trouble = this.#journal.trouble
     if (trouble) return refuse('recorder_unavailable')
-    this.#open.set(draft.id, Math.max(...this.#journal.segments.keys()))
+    this.#open.set(draft.id, this.#journal.currentNumber)
     this.#journal.append('intent', JSON.stringify(draft))
     return this.#journal.trouble ? refuse('recorder_unavailable') : undefined
   }

@@ -1,4 +1,4 @@
-import { SseCutter, type SseEvent, type SseProblem } from '../../sse.ts'
+import { plainEvents, SseCutter, type SseEvent, type SseProblem } from '../../sse.ts'
 import type { AnswerDecoder, AnswerFacts, AnswerFault } from '../codec.ts'
 import { brokeOff, readToldError } from './errors.ts'
 import { readUsage } from './usage.ts'
@@ -13,6 +13,11 @@ interface ChatChunk {
 }
 
 const encoder = new TextEncoder()
+const done = '[DONE]'
+
+function encodeEvents(events: string[]): Uint8Array[] {
+  return events.length > 0 ? [encoder.encode(events.map((data) => `data: ${data}\n\n`).join(''))] : []
+}
 
 /**
  * Follows a streamed chat completion. Events are released as they came; only the usage that the gateway itself asked for is
@@ -33,8 +38,8 @@ export class ChatStreamDecoder implements AnswerDecoder {
 
   push(chunk: Uint8Array): Uint8Array[] | AnswerFault {
     if (this.complete) return []
-    const events = this.#cutter.push(chunk)
-    return this.#release(events)
+    const plain = this.#cutter.isBetween ? plainEvents(chunk) : undefined
+    return plain ? this.#releasePlain(chunk, plain) : this.#release(this.#cutter.push(chunk))
   }
 
   end(): Uint8Array[] | AnswerFault {
@@ -47,23 +52,46 @@ export class ChatStreamDecoder implements AnswerDecoder {
     return this.#done ? [...released, this.#done] : released
   }
 
+  /** A chunk of plain events: goes out as one piece, untouched where all of its events pass as they are. */
+  #releasePlain(chunk: Uint8Array, events: string[]): Uint8Array[] | AnswerFault {
+    const passed: string[] = []
+    let isUntouched = true
+    for (const data of events) {
+      if (data === done) {
+        this.#finish(encoder.encode(`data: ${done}\n\n`))
+        isUntouched = false
+        break
+      }
+      const seen = this.#read(data)
+      if (typeof seen === 'object') return this.#stop(encodeEvents(passed), seen)
+      if (seen !== data) isUntouched = false
+      if (seen !== undefined) passed.push(seen)
+    }
+    return isUntouched ? [chunk] : encodeEvents(passed)
+  }
+
   #release(events: Iterable<SseEvent | SseProblem>): Uint8Array[] | AnswerFault {
     const released: Uint8Array[] = []
     for (const event of events) {
       if (typeof event === 'string') return this.#stop(released, brokeOff(problems[event]))
       if (event.data === undefined) {
         released.push(event.raw)
-      } else if (event.data === '[DONE]') {
-        this.#done = event.raw
-        this.complete = true
+      } else if (event.data === done) {
+        this.#finish(event.raw)
         return released
       } else {
-        const passed = this.#read(event, event.data)
-        if (passed && 'refusal' in passed) return this.#stop(released, passed)
-        if (passed) released.push(passed)
+        const seen = this.#read(event.data)
+        if (typeof seen === 'object') return this.#stop(released, seen)
+        if (seen === event.data) released.push(event.raw)
+        else if (seen !== undefined) released.push(...encodeEvents([seen]))
       }
     }
     return released
+  }
+
+  #finish(held: Uint8Array): void {
+    this.#done = held
+    this.complete = true
   }
 
   #stop(released: Uint8Array[], fault: AnswerFault): Uint8Array[] | AnswerFault {
@@ -73,8 +101,8 @@ export class ChatStreamDecoder implements AnswerDecoder {
     return released
   }
 
-  /** What of this event the client sees: all of it, all but our usage, or nothing. */
-  #read(event: SseEvent, data: string): Uint8Array | undefined | AnswerFault {
+  /** What of this event's data the client sees: all of it, all but our usage, or nothing. */
+  #read(data: string): string | undefined | AnswerFault {
     let chunk: ChatChunk
     try {
       chunk = JSON.parse(data)
@@ -87,10 +115,10 @@ export class ChatStreamDecoder implements AnswerDecoder {
     const choices = Array.isArray(chunk.choices) ? chunk.choices : []
     for (const choice of choices) this.#count(choice)
     if (chunk.usage) this.facts.usage = readUsage(chunk.usage) ?? this.facts.usage
-    if (this.#showsUsage || !('usage' in chunk)) return event.raw
+    if (this.#showsUsage || !('usage' in chunk)) return data
     if (choices.length === 0 && chunk.usage) return undefined
     // Quotes inside a JSON string are escaped, so this can only be the member itself.
-    return chunk.usage === null ? encoder.encode(`data: ${data.replace(/,\s*"usage"\s*:\s*null/, '')}\n\n`) : event.raw
+    return chunk.usage === null ? data.replace(/,\s*"usage"\s*:\s*null/, '') : data
   }
 
   #count(choice: { delta?: Record<string, unknown> | null; finish_reason?: unknown }): void {

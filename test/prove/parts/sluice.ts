@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Running } from '../../../cli/processes/banner.ts'
 
-const root = join(import.meta.dir, '../../..')
+const root = join(import.meta.dirname, '../../..')
 const startWithinMs = 60_000
 
 /** A whole Sluice started as a user does, on free ports and a data directory of its own. */
