@@ -29,6 +29,9 @@ export function comparePositions(a: Position, b: Position): number {
   return a.number - b.number || a.sub - b.sub
 }
 
+/** True where `a` is later than `b`. */
+export const isAfter = (a: Position, b: Position): boolean => comparePositions(a, b) > 0
+
 /** Cursor of a list: the sort values of its last row, such as a time and an id. */
 export function encodeKeyset(values: (string | number)[]): string {
   return Buffer.from(JSON.stringify(values)).toString('base64url')

@@ -57,7 +57,9 @@ const whole = (path: string[], before: unknown, after: unknown, show: ShowId): F
 
 function textOf(value: unknown, show: ShowId): string | null {
   if (value === null || value === undefined) return null
-  const text = typeof value === 'string' ? show(value) : JSON.stringify(value)
+  // Ids inside too are shown by handle: those of new resources differ from one dry run to the next, and so would the plan's digest.
+  const shown = (_key: string, inner: unknown) => (typeof inner === 'string' ? show(inner) : inner)
+  const text = typeof value === 'string' ? show(value) : JSON.stringify(value, shown)
   if (text.length <= charactersMax) return text
   const digest = createHash('sha256').update(text).digest('hex')
   return `${text.slice(0, 200)}… (${text.length} characters, sha256 ${digest})`

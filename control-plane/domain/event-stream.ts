@@ -1,8 +1,7 @@
-import { encodeCursor, logStart, type Position } from '../../schema/cursor.ts'
+import { encodeCursor, isAfter, logStart, type Position } from '../../schema/cursor.ts'
 import type { Context } from './context.ts'
 import { StreamEnded } from './stream-ended.ts'
 import type { Event, EventArgs, EventKind, Readers, Start } from './streams.ts'
-import { isAfter } from './streams.ts'
 import type { Running } from './subscription.ts'
 import { eventsBetween, logEnd, type PlacedEvent } from './tenant-reader.ts'
 

@@ -308,17 +308,22 @@ describe('spend', () => {
     await settle(owner)
     const minute = fc.integer({ min: 0, max: 41 * 1_440 }).map((minutes) => testStartMs - minutes * 60_000)
     await fc.assert(
-      fc.asyncProperty(minute, minute, fc.constantFrom<(string[] | undefined)[]>(undefined, ['prj_a']), async (one, other, project) => {
-        const [from, to] = [Math.min(one, other), Math.max(one, other)]
-        const inside = fields.filter(
-          (each) => each.at >= from && each.at < to && (!project || each.project === 'prj_a'),
-        )
-        const { total } = await spendOf(owner, {
-          window: { from: new Date(from), to: new Date(to) },
-          filter: { project },
-        })
-        expect(total).toBe(inside.reduce((sum, each) => sum + each.costUnits, 0n))
-      }),
+      fc.asyncProperty(
+        minute,
+        minute,
+        fc.constantFrom<(string[] | undefined)[]>(undefined, ['prj_a']),
+        async (one, other, project) => {
+          const [from, to] = [Math.min(one, other), Math.max(one, other)]
+          const inside = fields.filter(
+            (each) => each.at >= from && each.at < to && (!project || each.project === 'prj_a'),
+          )
+          const { total } = await spendOf(owner, {
+            window: { from: new Date(from), to: new Date(to) },
+            filter: { project },
+          })
+          expect(total).toBe(inside.reduce((sum, each) => sum + each.costUnits, 0n))
+        },
+      ),
       { numRuns: 40 },
     )
   })

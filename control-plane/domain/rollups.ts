@@ -99,8 +99,10 @@ async function mergeCells(tx: Tx, tenant: string, interval: RollupInterval, cell
   const sums = cells.map((cell) => {
     const row = before.get(`${cell.at.getTime()} ${cell.tuple}`)
     if (!row) return cell
-    addMeasures(cell.measures, { ...row, cost: parseAmount(row.cost)! })
-    return { ...cell, latency: cell.latency.map((count, bucket) => count + (row.latency[bucket] ?? 0)) }
+    // The cell itself is also the tick: it stays the increment.
+    const measures = { ...cell.measures }
+    addMeasures(measures, { ...row, cost: parseAmount(row.cost)! })
+    return { ...cell, measures, latency: cell.latency.map((count, bucket) => count + (row.latency[bucket] ?? 0)) }
   })
   await tx
     .insert(spendRollup)

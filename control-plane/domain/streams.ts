@@ -245,5 +245,3 @@ async function auditPosition(
     unwatch()
   }
 }
-
-export const isAfter = (a: Position, b: Position) => comparePositions(a, b) > 0

@@ -55,9 +55,7 @@ export class TenantReader {
   /** Something may be new. Faults are left to the next wake-up: the tables keep what was not read. */
   wake(): void {
     this.#again = true
-    this.#running ??= this.#follow().finally(() => {
-      this.#running = undefined
-    })
+    this.#running ??= this.#follow()
   }
 
   async stop(): Promise<void> {
@@ -77,6 +75,8 @@ export class TenantReader {
       this.#again = true
       for (const listener of this.#listeners) listener(batch)
     }
+    // In the same step as the check above: a wake-up in between would be lost.
+    this.#running = undefined
   }
 }
 

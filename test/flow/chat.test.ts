@@ -288,7 +288,15 @@ describe('an upstream that fails', () => {
 
   const first = { choices: [{ delta: { content: 'Hel' } }] }
   const streams: [string, () => ReturnType<typeof answers.chat>, string][] = [
-    ['breaks off', () => answers.sse([first, comment('x')]).chunkDelayMs(50).thenBreak(), 'upstream_broke_off'],
+    [
+      'breaks off',
+      () =>
+        answers
+          .sse([first, comment('x')])
+          .chunkDelayMs(50)
+          .thenBreak(),
+      'upstream_broke_off',
+    ],
     ['ends without finishing', () => answers.sse([first]), 'upstream_broke_off'],
     ['stalls', () => answers.sse([first]).thenStall(), 'upstream_timeout'],
     [
