@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { configSchema } from '../../control-plane/graphql/config-schema.ts'
 import { kindOf, kinds } from '../../schema/handles.ts'
 import { openClient } from '../api/client.ts'
 import { readLabels } from '../api/refs.ts'
 import { command } from '../command.ts'
-import { fileSchema } from '../files/document.ts'
 import { dumpDocuments, type FileDocument } from '../files/dump.ts'
 import { schemaFile, writeYaml } from '../files/written.ts'
 import type { Io } from '../io.ts'
@@ -55,5 +55,5 @@ function writeFiles(io: Io, directory: string, documents: readonly FileDocument[
     io.err(`${path}: ${found.length}\n`)
   }
   // Not .json in a place that `apply -f` reads: a schema is no resource.
-  writeFileSync(join(directory, schemaFile), `${JSON.stringify(fileSchema(), null, 2)}\n`)
+  writeFileSync(join(directory, schemaFile), `${JSON.stringify(configSchema(), null, 2)}\n`)
 }

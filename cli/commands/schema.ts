@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { configSchema } from '../../control-plane/graphql/config-schema.ts'
 import { kindList, kindOf, kinds } from '../../schema/handles.ts'
 import { command } from '../command.ts'
-import { fileSchema } from '../files/document.ts'
 import { failed } from '../trouble.ts'
 
 export default command({
@@ -22,7 +22,7 @@ export default command({
       return failed('USAGE', `There is no kind ${JSON.stringify(word)}.`, {
         advice: `kinds are ${kindList.map((one) => kinds[one].type).join(', ')}`,
       })
-    io.out(`${JSON.stringify(fileSchema(kind), null, 2)}\n`)
+    io.out(`${JSON.stringify(configSchema(kind), null, 2)}\n`)
     return 0
   },
 })

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { configSchema } from '../../control-plane/graphql/config-schema.ts'
 import { declarations } from '../../schema/config/index.ts'
 import { kindList, kinds } from '../../schema/handles.ts'
-import { documentFields, fileSchema } from './document.ts'
+import { documentFields } from './document.ts'
 
 interface Schema {
   properties: Record<string, { const?: string }>
@@ -11,13 +12,13 @@ interface Schema {
 
 describe('the JSON Schema of config files', () => {
   it('has one form per kind, told apart by `kind`', () => {
-    const forms = fileSchema().oneOf as Schema[]
+    const forms = configSchema().oneOf as Schema[]
     expect(forms.map(({ properties }) => properties.kind!.const)).toEqual(kindList.map((kind) => kinds[kind].type))
   })
 
   it('names every field that apply may set, and no other', () => {
     for (const kind of kindList) {
-      const { properties, additionalProperties } = fileSchema(kind) as unknown as Schema
+      const { properties, additionalProperties } = configSchema(kind) as unknown as Schema
       expect(additionalProperties).toBe(false)
       expect(Object.keys(properties)).toEqual(['kind', 'name', ...documentFields(kind).map(({ key }) => key)])
       const settable = documentFields(kind).map(({ name }) => name)
@@ -28,10 +29,10 @@ describe('the JSON Schema of config files', () => {
   })
 
   it('asks for what has no default', () => {
-    expect((fileSchema('model') as unknown as Schema).required).toEqual(['kind', 'name', 'provider', 'upstreamName'])
+    expect((configSchema('model') as unknown as Schema).required).toEqual(['kind', 'name', 'provider', 'upstreamName'])
   })
 
   it('says nothing that is not JSON Schema', () => {
-    expect(JSON.stringify(fileSchema())).not.toMatch(/"(graphql|issued|ref)":/)
+    expect(JSON.stringify(configSchema())).not.toMatch(/"(graphql|issued|ref)":/)
   })
 })

@@ -1,6 +1,6 @@
-import { declarations, labels, resourceName, z } from '../../schema/config/index.ts'
+import { declarations, labels, type z } from '../../schema/config/index.ts'
 import { type Field, fieldOf } from '../../schema/config/walk.ts'
-import { type Kind, kindList, kinds } from '../../schema/handles.ts'
+import { type Kind, kindList } from '../../schema/handles.ts'
 
 /**
  * The config file's form: documents that each say `kind: Project`, `name`, `labels` and the fields of the API's input. Where a
@@ -38,35 +38,4 @@ function ownFields(kind: Kind): DocumentField[] {
 
 function lowerFirst(text: string): string {
   return text[0]!.toLowerCase() + text.slice(1)
-}
-
-/** JSON Schema of config files, for editors: of one kind's document, or of any document. */
-export function fileSchema(kind?: Kind): Record<string, unknown> {
-  const $schema = 'https://json-schema.org/draft/2020-12/schema'
-  if (kind) return { $schema, ...documentSchema(kind) }
-  return { $schema, title: 'Sluice configuration', oneOf: kindList.map(documentSchema) }
-}
-
-const ours = ['graphql', 'ref', 'issued']
-
-function documentSchema(kind: Kind): Record<string, unknown> {
-  const fields = documentFields(kind).map(({ key, type, field }) => {
-    const optional = field.optional || field.nullable
-    // Null says the same as leaving the field out: its default.
-    return [key, optional ? type.nullable().optional() : type] as const
-  })
-  const document = z.strictObject({
-    kind: z.literal(kinds[kind].type),
-    name: resourceName,
-    ...Object.fromEntries(fields),
-  })
-  const { $schema: _, ...schema } = z.toJSONSchema(document, {
-    io: 'input',
-    unrepresentable: 'any',
-    // What we say of a field for ourselves is no JSON Schema keyword.
-    override: ({ jsonSchema }) => {
-      for (const key of ours) delete (jsonSchema as Record<string, unknown>)[key]
-    },
-  }) as Record<string, unknown>
-  return { title: kinds[kind].type, description: declarations[kind].description, ...schema }
 }

@@ -1,6 +1,8 @@
+import { and, eq, isNotNull, lt, sql } from 'drizzle-orm'
 import type { Tx } from '../db/database.ts'
-import { outboxEvent } from '../db/tables.ts'
+import { logState, outboxEvent } from '../db/tables.ts'
 import type { AuditActor } from './audit.ts'
+import type { Context } from './context.ts'
 import type { Change } from './plan.ts'
 
 /** What happened, as it is kept for the streams. */
@@ -20,4 +22,24 @@ export async function emit(
   auditSequence: number | null = null,
 ): Promise<void> {
   await tx.insert(outboxEvent).values({ tenant, kind: body.kind, at: new Date(nowMs), body, auditSequence })
+}
+
+export const eventsKeptMs = 30 * 86_400_000
+
+/** Forgets events that are too old; who resumes from before them is told to fetch state again. */
+export async function pruneEvents(ctx: Pick<Context, 'db' | 'clock'>): Promise<void> {
+  const oldest = new Date(ctx.clock.now() - eventsKeptMs)
+  await ctx.db.withInstallation(async (tx) => {
+    const pruned = await tx
+      .delete(outboxEvent)
+      .where(and(isNotNull(outboxEvent.number), lt(outboxEvent.at, oldest)))
+      .returning({ tenant: outboxEvent.tenant, number: outboxEvent.number })
+    for (const [tenant, events] of Map.groupBy(pruned, (event) => event.tenant)) {
+      const last = events.reduce((most, event) => Math.max(most, event.number!), -1)
+      await tx
+        .update(logState)
+        .set({ eventsPruned: sql`greatest(${logState.eventsPruned}, ${last}::bigint)` })
+        .where(eq(logState.tenant, tenant))
+    }
+  })
 }

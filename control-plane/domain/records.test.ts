@@ -93,6 +93,7 @@ describe('delivery', () => {
       (good) => ({ ...good, meters: [{ meter: 'IMAGES', quantity: 0.5, cost: '0', source: 'REPORTED' }] }),
     ],
     ['with a NUL', (good) => ({ ...good, alias: 'a\u0000' })],
+    ['with half a character', (good) => ({ ...good, requestLabels: { case: 'a\ud800' } })],
     ['that is no object', () => 7],
   ])('stops at a record %s, and keeps those before it', async (_, spoil) => {
     const { owner, edge, chain } = await fleet()

@@ -3,6 +3,7 @@ import type { FlightRecord } from '../../schema/flight-record.ts'
 import type { Tx } from '../db/database.ts'
 import { logState, outboxEvent } from '../db/tables.ts'
 import type { Context } from './context.ts'
+import { pruneEvents } from './outbox.ts'
 import { tellSilent } from './planes.ts'
 import { addToRollups } from './rollups.ts'
 
@@ -19,6 +20,7 @@ const idleMs = 250
 /** A notification may be lost with its connection: every tenant is looked at this often. */
 const sweepMs = 5_000
 const silenceMs = 5_000
+const pruneMs = 3_600_000
 const lockSpace = 5_834_521
 
 type Sequencing = Pick<Context, 'db' | 'clock'>
@@ -35,6 +37,7 @@ export async function startSequencer(ctx: Context, report: (fault: unknown) => v
     setInterval(() => work.again(), idleMs),
     setInterval(() => work.wake(''), sweepMs),
     setInterval(silence, silenceMs),
+    setInterval(() => void pruneEvents(ctx).catch(report), pruneMs),
   ]
   work.wake('')
   return {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { comparePositions, decodeCursor } from '../../schema/cursor.ts'
 import type { Actor } from './actor.ts'
 import { acceptRecords } from './ingest.ts'
+import { eventsKeptMs, pruneEvents } from './outbox.ts'
 import { type Sequencer, startSequencer } from './sequencer.ts'
 import { type Interval, spend } from './spend.ts'
 import { type Event, openStreams, StreamEnded, type Streams } from './streams.ts'
@@ -187,11 +188,27 @@ describe('events', () => {
 
   it('begin again with a reset where the cursor lies beyond the log', async () => {
     const { owner } = await fleet()
+    await sequencer.drain()
     const following = streams.events(owner, { after: cursorAt(5_000) }, signal())[Symbol.asyncIterator]()
     expect((await following.next()).value).toMatchObject({ kind: 'STREAM_RESET' })
     await declareAll(ctx, owner, [['team', { name: 'later' }]])
     expect((await following.next()).value).toMatchObject({ kind: 'CONFIG_CHANGED' })
     await following.return!()
+  })
+
+  it('begin again with a reset where what comes after the cursor is no longer kept', async () => {
+    const { owner } = await fleet()
+    await sequencer.drain()
+    const end = (await series(owner, 'TOTAL')).cursor
+    ctx.clock.nowMs += eventsKeptMs + 1
+    await pruneEvents(ctx)
+    ctx.clock.nowMs -= eventsKeptMs + 1
+    const old = streams.events(owner, { after: cursorAt(0) }, signal())[Symbol.asyncIterator]()
+    expect((await old.next()).value).toMatchObject({ kind: 'STREAM_RESET', cursor: end })
+    await old.return!()
+    await declareAll(ctx, owner, [['team', { name: 'after' }]])
+    const [event] = await take(streams.events(owner, { after: end }, signal()), 1)
+    expect(event).toMatchObject({ kind: 'CONFIG_CHANGED' })
   })
 })
 
