@@ -213,6 +213,11 @@ export class Exchange {
     return round === 0 ? 0 : route.retry.backoffMs * 2 ** (round - 1) * (0.5 + Math.random() / 2)
   }
 
+  /** Milliseconds spent with providers so far. */
+  get upstreamMs(): number {
+    return this.#upstreamMs
+  }
+
   timing(nowMs: number): { firstTokenMs: number | null; gatewayMs: number; totalMs: number } {
     const totalMs = nowMs - this.startedMs
     return {

@@ -1,11 +1,23 @@
+import { randomBytes } from 'node:crypto'
 import type { RunningProvider } from './snapshot/running.ts'
 
-const traceparent = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/
+/** Version, trace id, span id, flags (W3C Trace Context, "traceparent"). A trace id of zeros is void. */
+const traceparent = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})/
 
-/** The trace id of a W3C `traceparent` header; null where there is none or it is void. */
+/** The trace id of a `traceparent` header; null where there is none or it is void. */
 export function traceIdOf(headers: Headers): string | null {
-  const match = traceparent.exec(headers.get('traceparent') ?? '')
-  return match && match[1] !== '0'.repeat(32) ? match[1]! : null
+  const given = headers.get('traceparent')
+  return given === null ? null : (traceparent.exec(given)?.[1] ?? null)
+}
+
+/** The trace goes on to the provider with a span of our own, so that its spans hang below this gateway's. */
+function forwardTrace(client: Headers, into: Record<string, string>): void {
+  const given = client.get('traceparent')
+  const match = given === null ? null : traceparent.exec(given)
+  if (!match) return
+  into.traceparent = `00-${match[1]}-${randomBytes(8).toString('hex')}-${match[2]}`
+  const state = client.get('tracestate')
+  if (state !== null && state.length <= 512) into.tracestate = state
 }
 
 /**
@@ -14,6 +26,7 @@ export function traceIdOf(headers: Headers): string | null {
  */
 export function upstreamHeaders(client: Headers, provider: RunningProvider): Record<string, string> {
   const headers: Record<string, string> = {}
+  forwardTrace(client, headers)
   for (const pattern of provider.forwardHeaders) forward(client, pattern, headers)
   Object.assign(headers, provider.headers)
   headers['content-type'] = 'application/json'

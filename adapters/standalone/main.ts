@@ -5,8 +5,9 @@ import { JournalRecorder } from '../ports/journal/recorder.ts'
 import { unlimitedLedger } from '../ports/ledger-unlimited.ts'
 import { openPlaneLink } from '../ports/link-client.ts'
 import { credentialSecrets } from '../ports/secrets-credentials.ts'
-import { type Log, SnapshotStore } from '../ports/snapshot-store.ts'
+import { SnapshotStore } from '../ports/snapshot-store.ts'
 import { fetchUpstream } from '../ports/upstream-fetch.ts'
+import { type GatewayLog, logClosed } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { serveOps } from './ops.ts'
 import { serveGateway } from './server.ts'
@@ -22,7 +23,7 @@ export interface StandaloneOptions {
   bodyBytesMax: number
   version: string
   clock: Clock
-  log: Log
+  log: GatewayLog
   signal?: AbortSignal
 }
 
@@ -73,11 +74,16 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     onEpoch: (epoch) => recorder.openEpoch(epoch),
   })
 
-  const snapshotAgeMs = () =>
-    Math.max(0, ...[...snapshots.current().tenants.values()].map((tenant) => tenant.ageMs(clock.now())))
-  const metrics = createMetrics({ backlog: () => recorder.backlog, snapshotAgeMs }, (sentence) =>
-    log('error', sentence),
-  )
+  const gauges = {
+    backlog: () => recorder.backlog,
+    journalLagMs: () => clock.now() - (recorder.deliveredThroughMs() ?? clock.now()),
+    snapshots: () => snapshots.current(),
+    nowMs: () => clock.now(),
+  }
+  const metrics = createMetrics(gauges, {
+    fault: (sentence) => log('error', sentence),
+    closed: (exchange, totalMs) => logClosed(exchange, totalMs, log),
+  })
   const ports = { clock, snapshots, ledger: unlimitedLedger, recorder }
   const gateway = listen(options.port, host, 'SLUICE_GATEWAY_PORT', () =>
     serveGateway({

@@ -28,7 +28,10 @@ const gateway = serveGateway({
     recorder: timing?.recorder ?? kept.recorder,
   },
   upstream: fetchUpstream({ secretOf: () => ({ expose: () => 'none', fingerprint: 'f' }) }),
-  metrics: createMetrics({ backlog: kept.backlog, snapshotAgeMs: () => 0 }, (sentence) => console.error(sentence)),
+  metrics: createMetrics(
+    { backlog: kept.backlog, journalLagMs: () => 0, snapshots: () => set, nowMs: Date.now },
+    { fault: console.error, closed: () => {} },
+  ),
   bodyBytesMax: 32 * 1024 * 1024,
   exchangesMax: 1_000,
 })

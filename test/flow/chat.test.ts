@@ -68,6 +68,21 @@ describe('a plain chat', () => {
     ])
   })
 
+  it('goes on in the trace it came in, below a span of the gateway', async () => {
+    await start()
+    upstream.otherwise(answers.chat('ok'))
+    const trace = '0af7651916cd43dd8448eb211c80319c'
+    const headers = { traceparent: `00-${trace}-b7ad6b7169203331-01`, tracestate: 'vendor=1' }
+    await (await gateway.chat(hello, { headers })).text()
+    await (await gateway.chat(hello, { headers: { traceparent: `00-${'0'.repeat(32)}-b7ad6b7169203331-01` } })).text()
+    expect(upstream.requests[0]!.headers.traceparent).toMatch(
+      new RegExp(`^00-${trace}-(?!b7ad6b7169203331)[0-9a-f]{16}-01$`),
+    )
+    expect(upstream.requests[0]!.headers.tracestate).toBe('vendor=1')
+    expect(upstream.requests[1]!.headers).not.toHaveProperty('traceparent')
+    expect((await gateway.records(2)).map(({ traceId }) => traceId)).toEqual([trace, null])
+  })
+
   it('counts cached and reasoning tokens apart from what they are part of', async () => {
     await start()
     const usage = {

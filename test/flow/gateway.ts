@@ -49,9 +49,8 @@ export async function startGateway(setup: Setup) {
   const secret = setup.secret ?? 'sk-provider-secret'
   const upstream = fetchUpstream({ secretOf: () => ({ expose: () => secret, fingerprint: 'f' }) })
   const faults: string[] = []
-  const metrics = createMetrics({ backlog: () => recorder.backlog, snapshotAgeMs: () => 0 }, (sentence) =>
-    faults.push(sentence),
-  )
+  const gauges = { backlog: () => recorder.backlog, journalLagMs: () => 0, snapshots: () => set, nowMs: Date.now }
+  const metrics = createMetrics(gauges, { fault: (sentence) => faults.push(sentence), closed: () => {} })
   const ports = { clock: systemClock, snapshots: { current: () => set }, ledger: unlimitedLedger, recorder }
   const bodyBytesMax = setup.bodyBytesMax ?? 32 * 1024 * 1024
   const gateway = serveGateway({
