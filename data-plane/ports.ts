@@ -73,7 +73,10 @@ export interface UpstreamAnswer {
   scrub: (text: string) => string
 }
 
-export type UpstreamFailure = { failed: 'CONNECT_FAILED' | 'CREDENTIAL_UNAVAILABLE'; detail: string }
+export type UpstreamFailure = {
+  failed: 'CONNECT_FAILED' | 'CREDENTIAL_UNAVAILABLE' | 'EGRESS_UNAVAILABLE'
+  detail: string
+}
 
 /** The standalone adapter's way out; Envoy makes the call itself. */
 export interface Upstream {

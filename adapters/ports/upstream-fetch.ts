@@ -1,5 +1,6 @@
 import type { Upstream, UpstreamAnswer, UpstreamFailure, UpstreamRequest } from '../../data-plane/ports.ts'
 import type { RunningCredential, RunningProvider, Secrets } from '../../data-plane/snapshot/running.ts'
+import { egressOf } from './egress.ts'
 import { answerEcho } from './upstream-echo.ts'
 
 /**
@@ -21,6 +22,8 @@ async function send(
   const { credential } = request
   const secret = credential && credential.kind !== 'NONE' ? secrets.secretOf(credential) : undefined
   if (secret && 'missing' in secret) return { failed: 'CREDENTIAL_UNAVAILABLE', detail: secret.missing }
+  const egress = egressOf(request.provider)
+  if ('missing' in egress) return { failed: 'EGRESS_UNAVAILABLE', detail: egress.missing }
   const headers = secret ? { ...request.headers, ...credentialHeader(credential!, secret.expose()) } : request.headers
   try {
     const answer = await fetch(baseOf(request.provider) + request.path, {
@@ -29,6 +32,7 @@ async function send(
       body: request.body,
       redirect: 'manual',
       signal,
+      ...egress,
     })
     const scrub = (text: string) => (secret ? text.replaceAll(secret.expose(), '[secret]') : text)
     return {

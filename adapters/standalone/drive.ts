@@ -268,7 +268,8 @@ function notReached(failure: UpstreamFailure): UpstreamError {
       cause: 'AUTH_FAILED',
       free: true,
     }
-  return { refusal: refuse('upstream_overloaded', 'It could not be reached.'), cause: 'CONNECT_FAILED', free: true }
+  const detail = failure.failed === 'EGRESS_UNAVAILABLE' ? failure.detail : 'It could not be reached.'
+  return { refusal: refuse('upstream_overloaded', detail), cause: 'CONNECT_FAILED', free: true }
 }
 
 /** The provider may have worked, and may bill, for what it did not answer in time. */

@@ -20,6 +20,7 @@ export interface StandaloneOptions {
   host: string
   port: number
   opsPort: number
+  tls?: { cert: string; key: string }
   bodyBytesMax: number
   version: string
   clock: Clock
@@ -92,6 +93,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       ports,
       upstream: fetchUpstream(secrets),
       metrics,
+      tls: options.tls,
       bodyBytesMax: options.bodyBytesMax,
       exchangesMax,
     }),

@@ -18,6 +18,8 @@ export interface GatewayOptions {
   ports: Ports
   upstream: Upstream
   metrics: Metrics
+  /** PEM; absent = plain HTTP. */
+  tls?: { cert: string; key: string }
   bodyBytesMax: number
   /** More exchanges at once than this are refused `gateway_overloaded`. */
   exchangesMax: number
@@ -62,6 +64,7 @@ export function serveGateway(options: GatewayOptions): Gateway {
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
+    tls: options.tls,
     // Ours refuses first, in the dialect's error shape; this is the wall behind it.
     maxRequestBodySize: options.bodyBytesMax * 2,
     idleTimeout: 60,
@@ -77,7 +80,7 @@ export function serveGateway(options: GatewayOptions): Gateway {
     },
   })
   return {
-    url: `http://${server.hostname}:${server.port}`,
+    url: `${options.tls ? 'https' : 'http'}://${server.hostname}:${server.port}`,
     drain: async (timeoutMs) => {
       const stopped = server.stop(false)
       const deadlineMs = performance.now() + timeoutMs

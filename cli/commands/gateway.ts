@@ -22,7 +22,7 @@ export default command({
     const settings = settingsOf(io)
     if (isFailed(settings)) return settings
     const { startStandalone } = await import('../../adapters/standalone/main.ts')
-    const { host, dataDir, port, planeToken, gatewayPort, opsPort, bodyLimit } = settings
+    const { host, dataDir, port, planeToken, gatewayPort, opsPort, bodyLimit, tlsCert, tlsKey } = settings
     const gateway = await startStandalone({
       dataDir: join(dataDir, 'gateway'),
       controlUrl: settings.controlUrl ?? `http://127.0.0.1:${port}`,
@@ -30,6 +30,7 @@ export default command({
       host,
       port: gatewayPort,
       opsPort,
+      tls: tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined,
       bodyBytesMax: bodyLimit,
       version: packageJson.version,
       clock: { ...clockOf(settings), monotonic: () => performance.now() },
