@@ -35,6 +35,7 @@ describe('the command line', () => {
     ['credential', 'set'],
     ['price', 'import'],
     ['price', 'list'],
+    ['plane', 'enroll'],
     ['key', 'issue'],
     ['key', 'rotate'],
     ['key', 'revoke'],

@@ -46,6 +46,12 @@ const commands: Record<string, Row | Group> = {
       list: ['Show the prices that hold', () => load(import('./commands/price-list.ts'))],
     },
   },
+  plane: {
+    description: 'Fleets of gateways.',
+    commands: {
+      enroll: ['Make a token with which gateways join a fleet', () => load(import('./commands/plane-enroll.ts'))],
+    },
+  },
   spend: ['Show what was spent, by project, key, model …', () => load(import('./commands/spend.ts'))],
   tail: ['Follow requests as they finish', () => load(import('./commands/tail.ts'))],
   dashboard: ['Print a one-time link to the dashboard', () => load(import('./commands/dashboard.ts'))],
