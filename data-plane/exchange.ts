@@ -10,7 +10,7 @@ import { guard } from './guard.ts'
 import { traceIdOf, upstreamHeaders, upstreamRequestId } from './headers.ts'
 import { type Plan, plan } from './plan.ts'
 import type { Ports, UpstreamRequest } from './ports.ts'
-import { draftRecord } from './record.ts'
+import { draftRecord, recordText } from './record.ts'
 import { type Itinerary, route } from './route.ts'
 import type { FoundKey } from './snapshot/running.ts'
 
@@ -67,7 +67,7 @@ export class Exchange {
     if (isRefusal(text)) return this.refuse(text)
     const request = this.arrival.dialect.admit(text)
     if (isRefusal(request)) return this.refuse(request)
-    this.asked = request.alias.slice(0, 200).toWellFormed()
+    this.asked = recordText(request.alias, 200)
 
     const planned = plan(found, request.alias, nowMs)
     if (isRefusal(planned)) return this.refuse(planned)
@@ -154,12 +154,12 @@ export class Exchange {
   fault(error: UpstreamError, headers?: Headers): Verdict {
     const attempt = this.served!
     const { route } = this.itinerary!
+    if (this.clientLeft) return this.abandon(attempt)
     this.endAttempt(attempt, error.cause)
     settle(attempt, error.free ? 'free' : 'charged', this.ports.ledger)
     if (error.cause && restsAfter.has(error.cause))
       this.breakers.failed(attempt.target.breakerKey, route.breaker, this.ports.clock.now())
     else this.breakers.released(attempt.target.breakerKey)
-    if (this.clientLeft) return 'refuse'
     const again = error.cause !== null && route.retry.on.includes(error.cause)
     if (again && !this.released && this.attempts.length < route.retry.attempts) return 'retry'
     this.outcome = 'FAILED'
@@ -203,7 +203,8 @@ export class Exchange {
   /** The HTTP status that the client gets; 499, as nginx has it, where it left before it got any. */
   get status(): number {
     if (this.clientLeft && !this.released) return 499
-    return this.denial ? (this.denial.status ?? refusals[this.denial.refusal.refused].status) : 200
+    if (this.denial) return this.denial.status ?? refusals[this.denial.refusal.refused].status
+    return this.outcome === 'FAILED' ? 500 : 200
   }
 
   /** How long to wait before the next attempt: not at all for a target that was not tried yet. */
@@ -225,6 +226,14 @@ export class Exchange {
       gatewayMs: Math.max(0, Math.round(totalMs - this.#upstreamMs)),
       totalMs: Math.round(totalMs),
     }
+  }
+
+  /** Cut off since the client left: nothing is said of the target, and what was sent is charged. */
+  private abandon(attempt: Attempt): 'refuse' {
+    this.endAttempt(attempt, null)
+    this.breakers.released(attempt.target.breakerKey)
+    settle(attempt, 'charged', this.ports.ledger)
+    return 'refuse'
   }
 
   private release(chunks: Uint8Array[]): Uint8Array[] {

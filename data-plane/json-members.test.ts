@@ -50,12 +50,11 @@ describe('the members of a JSON object', () => {
     for (const text of ['{', '{"a"', '{"a":', '{"a":"', '{"a":1,', '{"a":[', '{a:1}', '{"a" 1}'])
       expect(scanMembers(text)).toEqual({ problem: 'broken' })
   })
-  it('may nest only so deep, and absurd nesting is told in little time', () => {
+  it('may nest only so deep, and be only so many', () => {
     const nest = (depth: number) => `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`
     expect(scanMembers(nest(nestingMax))).toHaveProperty('members')
     expect(scanMembers(nest(nestingMax + 1))).toEqual({ problem: 'too_deep' })
-    const startedMs = performance.now()
     expect(scanMembers(`{"a":${'['.repeat(16_000_000)}`)).toEqual({ problem: 'too_deep' })
-    expect(performance.now() - startedMs).toBeLessThan(200)
+    expect(scanMembers(`{"a":[${'{},'.repeat(1_000_000)}{}]}`)).toEqual({ problem: 'too_many_values' })
   })
 })

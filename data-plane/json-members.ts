@@ -11,10 +11,12 @@ export interface Member {
   end: number
 }
 
-export type MembersProblem = 'not_an_object' | 'broken' | 'too_deep' | 'repeated_key'
+export type MembersProblem = 'not_an_object' | 'broken' | 'too_deep' | 'too_many_values' | 'repeated_key'
 export type Members = { members: Member[] } | { problem: MembersProblem; key?: string }
 
 export const nestingMax = 128
+/** Objects, lists and commas in one member. A chat of a million words has a few thousand; millions would stop the event loop. */
+export const valuesMax = 250_000
 
 enum Char {
   Quote = 34,
@@ -45,6 +47,7 @@ export function scanMembers(text: string): Members {
     const valueStart = skipSpace(text, at + 1)
     const end = skipValue(text, valueStart)
     if (end === tooDeep) return { problem: 'too_deep' }
+    if (end === tooMany) return { problem: 'too_many_values' }
     if (end <= valueStart) return { problem: 'broken' }
     const key = readKey(text, start, keyEnd)
     if (key === undefined) return { problem: 'broken' }
@@ -61,6 +64,7 @@ export function scanMembers(text: string): Members {
 /** A request of any known API has some thirty members; the bound keeps the search for repeated keys small. */
 const membersMax = 512
 const tooDeep = -2
+const tooMany = -3
 
 function readKey(text: string, start: number, end: number): string | undefined {
   const raw = text.slice(start + 1, end - 1)
@@ -91,6 +95,7 @@ function skipString(text: string, at: number): number {
 /** Just behind a value, -1 where it never ends, `tooDeep` past the nesting bound. */
 function skipValue(text: string, start: number): number {
   let depth = 0
+  let values = 0
   for (let at = start; at < text.length; ) {
     const code = text.charCodeAt(at)
     if (code === Char.Quote) {
@@ -99,6 +104,7 @@ function skipValue(text: string, start: number): number {
       if (depth === 0) return at
     } else if (code === Char.OpenBrace || code === Char.OpenBracket) {
       if (++depth > nestingMax) return tooDeep
+      if (++values > valuesMax) return tooMany
       at++
     } else if (code === Char.CloseBrace || code === Char.CloseBracket) {
       if (depth === 0) return at
@@ -107,10 +113,21 @@ function skipValue(text: string, start: number): number {
     } else if (code === Char.Comma && depth === 0) {
       return trimEnd(text, start, at)
     } else {
+      if (code === Char.Comma && ++values > valuesMax) return tooMany
       at++
     }
   }
   return -1
+}
+
+/**
+ * True where a text of a provider nests deeper than `nestingMax` or holds too many values, so that JSON.parse would stop the
+ * event loop. Small texts cannot.
+ */
+export function isMonstrous(text: string): boolean {
+  if (text.length < 64 * 1024) return false
+  const end = skipValue(text, skipSpace(text, 0))
+  return end === tooDeep || end === tooMany
 }
 
 function trimEnd(text: string, start: number, end: number): number {

@@ -73,8 +73,9 @@ export interface UpstreamAnswer {
   scrub: (text: string) => string
 }
 
+/** `BROKE_OFF`: the connection was there, so the provider may have worked, and may bill. */
 export type UpstreamFailure = {
-  failed: 'CONNECT_FAILED' | 'CREDENTIAL_UNAVAILABLE' | 'EGRESS_UNAVAILABLE'
+  failed: 'CONNECT_FAILED' | 'BROKE_OFF' | 'CREDENTIAL_UNAVAILABLE' | 'EGRESS_UNAVAILABLE'
   detail: string
 }
 

@@ -40,7 +40,7 @@ export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: numb
     currency: snapshot.tenant.currency,
     decisions: [],
     dialect: exchange.arrival.dialect.name,
-    finishReason: served?.decoder.facts.finishReason?.slice(0, 100).toWellFormed() ?? null,
+    finishReason: textOrNull(served?.decoder.facts.finishReason),
     humanOverride: null,
     id: exchange.id,
     incident: null,
@@ -74,6 +74,13 @@ export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: numb
     traceId: exchange.traceId,
   }
 }
+
+/** A text that callers or providers choose, as a record may hold it: bounded, without NUL or halves of characters. */
+export function recordText(text: string, charactersMax: number): string {
+  return text.slice(0, charactersMax).replaceAll('\0', '\ufffd').toWellFormed()
+}
+
+const textOrNull = (text: string | null | undefined) => (text == null ? null : recordText(text, 100))
 
 function presumed(attempt: Attempt) {
   const { meters, cost } = price(attempt.prices, ceilingReadings(attempt.ceiling))

@@ -55,7 +55,7 @@ export const refusals = {
   upstream_timeout: row('upstream', 504, true, 'provider', 'The provider did not answer in time.'),
   upstream_broke_off: row('upstream', 502, true, 'provider', "The provider's answer broke off."),
   no_target_left: row('upstream', 503, true, 'admin', 'No provider for this model can be used right now.'),
-  gateway_overloaded: row('gateway', 503, true, 'operator', 'The gateway is at its limit of concurrent requests.'),
+  gateway_overloaded: row('gateway', 503, true, 'operator', 'The gateway is at its limit of requests under way.'),
   snapshot_missing: row('gateway', 503, true, 'operator', 'The gateway has no configuration yet.'),
   snapshot_expired: row(
     'gateway',
@@ -64,7 +64,7 @@ export const refusals = {
     'operator',
     'The gateway has not heard from its control plane for too long.',
   ),
-  recorder_unavailable: row('gateway', 503, true, 'operator', 'The request cannot be recorded, so it was not sent.'),
+  recorder_unavailable: row('gateway', 503, true, 'operator', 'The request cannot be recorded, so it is not answered.'),
   price_unknown: row('gateway', 403, false, 'admin', 'This model has no price, so requests to it are refused.'),
   invariant_broken: row(
     'gateway',

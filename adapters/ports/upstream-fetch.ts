@@ -43,9 +43,14 @@ async function send(
       scrub,
     }
   } catch (error) {
-    return { failed: 'CONNECT_FAILED', detail: (error as { code?: string }).code ?? 'unknown' }
+    const code = (error as { code?: string }).code ?? 'unknown'
+    return { failed: neverReached.test(code) ? 'CONNECT_FAILED' : 'BROKE_OFF', detail: code }
   }
 }
+
+/** Codes of Bun's fetch, and of the system, that mean that not one byte of the request arrived. */
+const neverReached =
+  /^(ConnectionRefused|FailedToOpenSocket|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|DNS_.*|.*CERT.*|.*SELF_SIGNED.*|ERR_TLS.*|ERR_SSL.*|UNABLE_TO_.*|HOSTNAME_MISMATCH)$/
 
 /** Base URLs without their last slash, by provider: providers are replaced with their snapshot. */
 const bases = new WeakMap<RunningProvider, string>()

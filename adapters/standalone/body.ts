@@ -5,7 +5,8 @@ export async function readBody(request: Request, bytesMax: number): Promise<stri
   const type = request.headers.get('content-type') ?? ''
   if (!/^application\/([a-z0-9.+-]+\+)?json\s*(;|$)/i.test(type))
     return refuse('malformed_request', 'Send the body with "content-type: application/json".')
-  if (/charset\s*=\s*"?(?!utf-?8)/i.test(type)) return refuse('malformed_request', 'The body must be UTF-8.')
+  const charset = /charset\s*=\s*"?\s*([^\s;"]*)/i.exec(type)?.[1]
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) return refuse('malformed_request', 'The body must be UTF-8.')
   if (request.headers.has('content-encoding'))
     return refuse('malformed_request', 'Compressed bodies are not read; send it plain.')
   const declared = request.headers.get('content-length')

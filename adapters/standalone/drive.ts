@@ -28,6 +28,10 @@ export class Drive {
   #watch: Watch | undefined
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined
   #drained = false
+  /** The provider has begun to answer. */
+  #isFlowing = false
+  /** A pull is under way: it sees how the stream ends. */
+  #isPulling = false
   #client: (() => AbortSignal) | undefined
   #onClosed: () => void = () => {}
 
@@ -98,6 +102,7 @@ export class Drive {
     const watch = new Watch(driver.watches, this.#deadlineMs)
     this.#watch = watch
     watch.onLasting = () => this.#listen()
+    this.#isFlowing = false
     watch.expect('first_byte', exchange.itinerary!.route.timeouts.firstByteMs)
     const answer = await driver.upstream.send(request, watch.signal)
     if ('failed' in answer) return this.#fault(watch.expired ? timedOut(watch.expired) : notReached(answer))
@@ -114,6 +119,7 @@ export class Drive {
   async #wholeAnswer(answer: UpstreamAnswer, watch: Watch): Promise<Step | Verdict> {
     const { exchange } = this
     let bytes: Uint8Array
+    watch.expect('total', exchange.itinerary!.route.timeouts.totalMs)
     try {
       bytes = await answer.bytes()
     } catch {
@@ -145,6 +151,7 @@ export class Drive {
     const { exchange } = this
     const watch = this.#watch!
     if (exchange.served!.decoder.complete) return this.#end()
+    if (this.#isFlowing) watch.expect('idle', exchange.itinerary!.route.timeouts.idleMs)
     let read: Bun.ReadableStreamDefaultReadResult<Uint8Array>
     try {
       read = await this.#reader!.read()
@@ -154,7 +161,9 @@ export class Drive {
     if (watch.expired) return this.#fault(timedOut(watch.expired))
     if (exchange.clientLeft && !this.#drained) return this.#fault(brokeOff('The client left.'))
     if (read.done) return this.#end()
-    watch.expect('idle', exchange.itinerary!.route.timeouts.idleMs)
+    // Until the next read it is the client whom we wait for.
+    this.#isFlowing = true
+    watch.rest()
     const released = exchange.relay(read.value)
     return typeof released === 'string' ? this.#fail(released) : { chunks: released }
   }
@@ -197,19 +206,39 @@ export class Drive {
   #streamed(first: Step): Response {
     let begun: Step | undefined = first
     const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => this.#watchUnread(controller),
       pull: async (controller) => {
+        this.#isPulling = true
         const step: Step | Verdict = begun ?? (await this.#bytes().catch((error) => this.broken(error)))
         begun = undefined
         if (typeof step !== 'string') for (const chunk of step.chunks) controller.enqueue(chunk)
-        if (typeof step !== 'string' && !step.held) return
-        for (const chunk of await this.#lastBytes(step)) controller.enqueue(chunk)
-        controller.close()
+        if (typeof step === 'string' || step.held) {
+          for (const chunk of await this.#lastBytes(step)) controller.enqueue(chunk)
+          controller.close()
+        }
+        this.#isPulling = false
       },
       cancel: () => this.leave(),
     })
     return new Response(stream, {
       headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', ...exchangeHeaders(this.exchange) },
     })
+  }
+
+  /**
+   * A client that does not read is not pulled for, so nobody would see the deadline pass or the client go: then the exchange
+   * closes from here.
+   */
+  #watchUnread(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    const watch = this.#watch!
+    const abort = watch.onAbort
+    watch.onAbort = () => {
+      abort?.()
+      if (this.#isPulling || this.exchange.closed) return
+      if (watch.expired) this.#fault(timedOut(watch.expired))
+      this.#close().catch((error) => this.driver.onFault(error))
+      controller.error(new Error('the answer was given up'))
+    }
   }
 
   /** A bug met on the way: the exchange still closes, and is charged for what was sent. */
@@ -241,12 +270,12 @@ const encoder = new TextEncoder()
 /** True for a plain answer whose declared length is within bounds: nothing of it goes out before all of it is there. */
 function isWhole(exchange: Exchange, headers: Headers): boolean {
   const length = headers.get('content-length')
-  return (
-    !exchange.admitted!.streamed &&
-    length !== null &&
-    Number(length) <= wholeBytesMax &&
-    !headers.has('content-encoding')
-  )
+  return !exchange.admitted!.streamed && length !== null && isPlainLength(length, headers)
+}
+
+/** With chunks or compression the length says nothing of what will come. */
+function isPlainLength(length: string, headers: Headers): boolean {
+  return Number(length) <= wholeBytesMax && !headers.has('content-encoding') && !headers.has('transfer-encoding')
 }
 
 const wholeBytesMax = 16 * 1024 * 1024
@@ -255,11 +284,16 @@ const clientOrCut = (left: boolean) => (left ? 'The client left.' : 'The connect
 
 /** A finished answer's connection is read to its end, so that it can be used again; one that goes on talking is cut. */
 function readToEnd(reader: ReadableStreamDefaultReader<Uint8Array>): void {
+  const cancel = () => reader.cancel().catch(() => {})
+  const silent = setTimeout(cancel, endWithinMs)
   reader
     .read()
-    .then(({ done }) => (done ? undefined : reader.cancel()))
+    .then(({ done }) => (done ? undefined : cancel()))
     .catch(() => {})
+    .finally(() => clearTimeout(silent))
 }
+
+const endWithinMs = 500
 
 function notReached(failure: UpstreamFailure): UpstreamError {
   if (failure.failed === 'CREDENTIAL_UNAVAILABLE')
@@ -268,6 +302,7 @@ function notReached(failure: UpstreamFailure): UpstreamError {
       cause: 'AUTH_FAILED',
       free: true,
     }
+  if (failure.failed === 'BROKE_OFF') return brokeOff('The connection was cut.')
   const detail = failure.failed === 'EGRESS_UNAVAILABLE' ? failure.detail : 'It could not be reached.'
   return { refusal: refuse('upstream_overloaded', detail), cause: 'CONNECT_FAILED', free: true }
 }

@@ -5,7 +5,7 @@ import { Exchange } from '../../data-plane/exchange.ts'
 import type { Ports, Upstream } from '../../data-plane/ports.ts'
 import { refuse } from '../../schema/refusals.ts'
 import { refusalAnswer } from './answers.ts'
-import { readBody } from './body.ts'
+import { Bodies } from './bodies.ts'
 import { Drive, type Driver } from './drive.ts'
 import { keyOf } from './key.ts'
 import type { Metrics } from './metrics.ts'
@@ -34,6 +34,9 @@ export interface Gateway {
 /** Exchanges whose client left while the provider still works; beyond this they are cancelled and charged at the ceiling. */
 const detachedMax = 256
 
+/** A connection that says nothing for so long is closed. */
+const idleS = 60
+
 /** The gateway's surface for applications, on Bun.serve. */
 export function serveGateway(options: GatewayOptions): Gateway {
   const { ports, metrics } = options
@@ -44,15 +47,18 @@ export function serveGateway(options: GatewayOptions): Gateway {
     detached: { count: 0, most: detachedMax },
     onFault: metrics.fault,
   }
+  const bodies = new Bodies(options.bodyBytesMax)
   let active = 0
 
   const chat = async (request: Request, server: Bun.Server<undefined>): Promise<Response> => {
     if (active >= options.exchangesMax) return refusalAnswer(openaiChat, refuse('gateway_overloaded'))
-    const exchange = new Exchange(arrival(request, server, options.bodyBytesMax), ports, breakers)
+    const exchange = new Exchange(arrival(request, server, bodies), ports, breakers)
     active++
     exchange.onClosed = () => {
       active--
+      bodies.free(request)
       metrics.closed(exchange)
+      server.timeout(request, idleS)
     }
     // Once opened, the exchange's own deadline and idle timeout hold.
     return new Drive(exchange, driver).answer(
@@ -67,7 +73,7 @@ export function serveGateway(options: GatewayOptions): Gateway {
     tls: options.tls,
     // Ours refuses first, in the dialect's error shape; this is the wall behind it.
     maxRequestBodySize: options.bodyBytesMax * 2,
-    idleTimeout: 60,
+    idleTimeout: idleS,
     routes: {
       '/v1/chat/completions': { POST: chat },
       '/v1/models': { GET: (request, server) => listModels(callerOf(request, server), ports) },
@@ -91,12 +97,12 @@ export function serveGateway(options: GatewayOptions): Gateway {
   }
 }
 
-function arrival(request: Request, server: Bun.Server<undefined>, bodyBytesMax: number): Arrival {
+function arrival(request: Request, server: Bun.Server<undefined>, bodies: Bodies): Arrival {
   return {
     dialect: openaiChat,
     ...callerOf(request, server),
     headers: request.headers,
-    readBody: () => readBody(request, bodyBytesMax),
+    readBody: () => bodies.read(request),
   }
 }
 
@@ -106,6 +112,7 @@ function callerOf(request: Request, server: Bun.Server<undefined>) {
 }
 
 function unknownSentence(request: Request): string {
-  const { pathname } = new URL(request.url)
+  // A host header that is none makes a URL that is none.
+  const pathname = URL.parse(request.url)?.pathname ?? 'That path'
   return `${request.method} ${pathname.slice(0, 100)} is not served; POST /v1/chat/completions and GET /v1/models are.`
 }

@@ -32,6 +32,12 @@ export class Watch {
     this.#dueMs = Math.min(dueMs, this.deadlineMs)
   }
 
+  /** Waits for nothing but the deadline. */
+  rest(): void {
+    this.#kind = 'total'
+    this.#dueMs = this.deadlineMs
+  }
+
   check(nowMs: number): void {
     this.onLasting?.()
     this.onLasting = undefined

@@ -1,3 +1,4 @@
+import { isMonstrous } from '../../json-members.ts'
 import type { AnswerDecoder, AnswerFacts, AnswerFault } from '../codec.ts'
 import { brokeOff, readToldError } from './errors.ts'
 import { readUsage } from './usage.ts'
@@ -28,6 +29,7 @@ export class ChatAnswerDecoder implements AnswerDecoder {
   end(): Uint8Array[] | AnswerFault {
     const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks)
     const text = new TextDecoder().decode(bytes)
+    if (isMonstrous(text)) return brokeOff('Its answer is nested absurdly.')
     let answer: ChatCompletion
     try {
       answer = JSON.parse(text)
@@ -36,6 +38,8 @@ export class ChatAnswerDecoder implements AnswerDecoder {
     }
     if (answer?.error) return readToldError(answer as { error: object }, text)
     if (!Array.isArray(answer?.choices) || answer.choices.length === 0) return brokeOff('Its answer holds no choices.')
+    if (!answer.choices.every((choice) => typeof choice?.message === 'object' && choice.message !== null))
+      return brokeOff('Its answer holds a choice without a message.')
     this.#read(answer, bytes.length)
     return [bytes]
   }

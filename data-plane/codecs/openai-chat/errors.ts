@@ -28,6 +28,8 @@ const wordCauses: Record<string, RetryCause> = {
  */
 export function readChatError(status: number, text: string): UpstreamError {
   const error = parseError(text)
+  // Some other kind of success: whatever it is, it may be billed.
+  if (status < 300) return brokeOff(`It answered with status ${status}.`)
   if (status >= 300 && status < 400)
     return {
       refusal: refuse('upstream_broke_off', 'It answered with a redirect, which is never followed.'),

@@ -1,5 +1,5 @@
 import { type Refusal, refuse } from '../../../schema/refusals.ts'
-import { editMembers, type Member, nestingMax, scanMembers } from '../../json-members.ts'
+import { editMembers, type Member, nestingMax, scanMembers, valuesMax } from '../../json-members.ts'
 import type { AdmittedRequest, EncodeTarget } from '../codec.ts'
 
 /** The fields of a chat completion request that the gateway looks at; all others pass through untouched. */
@@ -32,7 +32,7 @@ export function admitChat(text: string): ChatRequest | Refusal {
   } catch {
     return refuse('malformed_request', 'The body is not valid JSON.')
   }
-  const wrong = firstWrongField(body)
+  const wrong = firstWrongField(body) ?? firstLookalike(scanned.members)
   if (wrong) return refuse('malformed_request', wrong.detail, wrong.param)
   return {
     alias: body.model,
@@ -46,6 +46,7 @@ export function admitChat(text: string): ChatRequest | Refusal {
 
 function problemSentence(problem: string, key?: string): [string, string?] {
   if (problem === 'too_deep') return [`The body is nested deeper than ${nestingMax} levels.`]
+  if (problem === 'too_many_values') return [`The body holds more than ${valuesMax} values.`]
   if (problem === 'repeated_key') return [`The body holds '${key}' twice.`, key]
   if (problem === 'not_an_object') return ['The body must be a JSON object.']
   return ['The body is not valid JSON.']
@@ -57,13 +58,37 @@ function firstWrongField(body: ChatBody): { param: string; detail: string } | un
   if (!Array.isArray(body.messages)) return { param: 'messages', detail: "'messages' must be a list." }
   if (body.stream != null && typeof body.stream !== 'boolean')
     return { param: 'stream', detail: "'stream' must be true or false." }
-  if (body.stream_options != null && (typeof body.stream_options !== 'object' || Array.isArray(body.stream_options)))
-    return { param: 'stream_options', detail: "'stream_options' must be an object." }
+  if (body.stream_options != null && !isSmallObject(body.stream_options))
+    return { param: 'stream_options', detail: "'stream_options' must be an object of few members." }
   if (body.tools != null && !Array.isArray(body.tools)) return { param: 'tools', detail: "'tools' must be a list." }
-  for (const param of ['max_tokens', 'max_completion_tokens', 'n'] as const)
-    if (body[param] != null && !(Number.isSafeInteger(body[param]) && body[param] > 0))
-      return { param, detail: `'${param}' must be a whole number above 0.` }
+  for (const [param, most] of Object.entries(mostOf) as [keyof typeof mostOf, number][])
+    if (body[param] != null && !(Number.isSafeInteger(body[param]) && body[param] > 0 && body[param] <= most))
+      return { param, detail: `'${param}' must be a whole number from 1 to ${most}.` }
   return undefined
+}
+
+function isSmallObject(value: unknown): boolean {
+  return typeof value === 'object' && !Array.isArray(value) && Object.keys(value!).length <= 32
+}
+
+/** OpenAI's own bound on choices; no model writes 10⁹ tokens. */
+const mostOf = { max_tokens: 1e9, max_completion_tokens: 1e9, n: 128 }
+
+const ownKeys = new Set([
+  'model',
+  'messages',
+  'stream',
+  'stream_options',
+  'max_tokens',
+  'max_completion_tokens',
+  'n',
+  'tools',
+])
+
+/** Some servers take `Model` for `model`: what they would read must be what was admitted. */
+function firstLookalike(members: Member[]): { param: string; detail: string } | undefined {
+  const found = members.find(({ key }) => !ownKeys.has(key) && ownKeys.has(key.toLowerCase()))
+  return found && { param: found.key, detail: `'${found.key}' must be written '${found.key.toLowerCase()}'.` }
 }
 
 /** The smallest output limit that the caller names, per choice. */
@@ -86,7 +111,7 @@ export function encodeChat(request: ChatRequest, target: EncodeTarget): { path: 
 
 /**
  * A limit above the model's is lowered to it; without one the model's default is sent. `max_completion_tokens` also bounds
- * hidden reasoning, but only OpenAI itself and Azure are sure to know it.
+ * hidden reasoning, but only OpenAI itself and Azure are sure to know it; others get `max_tokens` beside it.
  */
 function limitOutput(body: ChatBody, target: EncodeTarget, edits: Record<string, string>): void {
   const { maxOutputTokens, defaultOutputTokens, provider } = target.model
@@ -96,7 +121,9 @@ function limitOutput(body: ChatBody, target: EncodeTarget, edits: Record<string,
     if (defaultOutputTokens !== null) edits[own ? 'max_completion_tokens' : 'max_tokens'] = String(defaultOutputTokens)
     return
   }
-  if (maxOutputTokens === null) return
+  // Where a caller gives both, a provider may take either: neither is sent above what was reserved.
+  const limit = Math.min(callerLimit(body)!, maxOutputTokens ?? Number.POSITIVE_INFINITY)
   for (const field of ['max_completion_tokens', 'max_tokens'] as const)
-    if (body[field] != null && body[field] > maxOutputTokens) edits[field] = String(maxOutputTokens)
+    if (body[field] != null && body[field] > limit) edits[field] = String(limit)
+  if (!own && body.max_tokens == null) edits.max_tokens = String(limit)
 }

@@ -1,3 +1,4 @@
+import { isMonstrous } from '../../json-members.ts'
 import { plainEvents, SseCutter, type SseEvent, type SseProblem } from '../../sse.ts'
 import type { AnswerDecoder, AnswerFacts, AnswerFault } from '../codec.ts'
 import { brokeOff, readToldError } from './errors.ts'
@@ -29,6 +30,7 @@ export class ChatStreamDecoder implements AnswerDecoder {
   readonly #cutter = new SseCutter(eventBytesMax)
   readonly #showsUsage: boolean
   #done: Uint8Array | undefined
+  #hasChoice = false
   /** Met behind events that are good: told by `end`, so that an answer does not depend on how it was cut. */
   #fault: AnswerFault | undefined
 
@@ -49,6 +51,7 @@ export class ChatStreamDecoder implements AnswerDecoder {
     const released = last ? this.#release([last]) : []
     if ('refusal' in released) return released
     if (!this.#done && this.facts.finishReason === null) return brokeOff('Its stream ended before the answer did.')
+    if (!this.#hasChoice) return brokeOff('Its stream held no answer.')
     return this.#done ? [...released, this.#done] : released
   }
 
@@ -103,6 +106,7 @@ export class ChatStreamDecoder implements AnswerDecoder {
 
   /** What of this event's data the client sees: all of it, all but our usage, or nothing. */
   #read(data: string): string | undefined | AnswerFault {
+    if (isMonstrous(data)) return brokeOff('It sent an event that is nested absurdly.')
     let chunk: ChatChunk
     try {
       chunk = JSON.parse(data)
@@ -113,6 +117,7 @@ export class ChatStreamDecoder implements AnswerDecoder {
       return brokeOff('It sent an event that is no chat completion chunk.')
     if (chunk.error) return readToldError(chunk as { error: object }, data)
     const choices = Array.isArray(chunk.choices) ? chunk.choices : []
+    if (choices.length > 0) this.#hasChoice = true
     for (const choice of choices) this.#count(choice)
     if (chunk.usage) this.facts.usage = readUsage(chunk.usage) ?? this.facts.usage
     if (this.#showsUsage || !('usage' in chunk)) return data
