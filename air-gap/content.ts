@@ -44,20 +44,25 @@ export function digestOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** Lists parts in the order of their names; the digest of these bytes is the content's. */
+/**
+ * Lists parts in the order of their names; the digest of these bytes is the content's. `kept` are parts that an earlier manifest
+ * listed and that did not change.
+ */
 export function writeManifest(options: {
   tenant: string
   revision: number
   deltaNumber: number
   parts: ReadonlyMap<string, Uint8Array>
+  kept?: SnapshotManifest['parts']
 }): { manifest: SnapshotManifest; bytes: Buffer; digest: string } {
   const manifest: SnapshotManifest = {
     schemaVersion: 1,
     tenant: options.tenant,
     revision: options.revision,
-    parts: [...options.parts]
-      .map(([name, bytes]) => ({ name, digest: digestOf(bytes), bytes: bytes.byteLength }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    parts: [
+      ...[...options.parts].map(([name, bytes]) => ({ name, digest: digestOf(bytes), bytes: bytes.byteLength })),
+      ...(options.kept ?? []),
+    ].sort((a, b) => (a.name < b.name ? -1 : 1)),
     deltaNumber: options.deltaNumber,
   }
   const bytes = Buffer.from(JSON.stringify(manifest))

@@ -45,7 +45,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const streams = openStreams(partial)
   const ctx: Context = { ...partial, streams }
   // The first tenant's log has its first entry numbered by it.
-  const sequencer = await startSequencer(ctx, (error) => log('error', `numbering the log failed, trying again: ${String(error)}`))
+  const sequencer = await startSequencer(ctx, (error) =>
+    log('error', `numbering the log failed, trying again: ${String(error)}`),
+  )
   const isNew = await firstTenant(ctx, dataDir)
   const planes = planeRoutes({ ctx, installation, log })
   const { host, port, tls } = options

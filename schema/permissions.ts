@@ -30,6 +30,10 @@ export const permissions = {
   'audit:read': row('Read the audit log.', 'OWNER', 'ADMIN', 'AUDITOR'),
   'audit:export': row('Export records, proofs and evidence.', 'OWNER', 'AUDITOR'),
   'hold:place': row('Place and release legal holds.', 'OWNER', 'AUDITOR'),
+  'installation:tenants': row(
+    'Make tenants, list them and act in them. Owners of the first tenant hold it: they operate the installation.',
+    'OWNER',
+  ),
   'recorder:read-payload': row('Read what was asked and answered.'),
   'recorder:shred': row('Erase payloads for good.'),
 } as const satisfies Record<string, PermissionRow>
@@ -49,9 +53,14 @@ const byRole = new Map<Role, ReadonlySet<Permission>>(
   ]),
 )
 
-/** Everything a role brings. */
-export function permissionsOf(role: Role): ReadonlySet<Permission> {
-  return byRole.get(role)!
+/** What a role brings in the tenant that operates the installation only. */
+const operatorsOnly: ReadonlySet<Permission> = new Set(['installation:tenants'])
+
+const byRoleElsewhere = new Map([...byRole].map(([role, held]) => [role, held.difference(operatorsOnly)]))
+
+/** Everything a role brings; `operates` where it is held in the tenant that operates the installation. */
+export function permissionsOf(role: Role, operates = false): ReadonlySet<Permission> {
+  return (operates ? byRole : byRoleElsewhere).get(role)!
 }
 
 /** Permissions that no role brings; only a key can name them. */

@@ -44,7 +44,7 @@ export class SnapshotStore implements SnapshotSource {
     log: Log
   }): Promise<SnapshotStore> {
     const { dataDir, log, ...around } = options
-    const store = new SnapshotStore({ ...around, files: new SnapshotFiles(dataDir) }, log)
+    const store = new SnapshotStore({ ...around, files: new SnapshotFiles(dataDir), overlays: new Map() }, log)
     for (const tenant of store.#around.files.tenants()) {
       const refusal = await store.#of(tenant)?.load()
       if (refusal) log('error', `The snapshot kept for ${tenant} cannot be used. ${refusal.sentence}`)
@@ -161,6 +161,7 @@ export class SnapshotStore implements SnapshotSource {
         tenant: runningTenant(active.snapshot, overlay, freshness),
         overlay,
       })),
+      this.#current,
     )
     this.#around.files.keepOnly(new Set(running.flatMap(({ active }) => [...active.parts.keys()])))
     for (const swapped of this.#onSwap) swapped()

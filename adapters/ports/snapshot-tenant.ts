@@ -4,7 +4,7 @@ import { type GapRefusal, isGapRefusal, refuseAtGap } from '../../air-gap/refusa
 import type { Seal } from '../../air-gap/seal.ts'
 import { buildRunning } from '../../data-plane/snapshot/build.ts'
 import type { RunningSnapshot } from '../../data-plane/snapshot/running.ts'
-import { Freshness, KeyOverlay } from '../../data-plane/snapshot/running-set.ts'
+import { Freshness, KeyOverlay, type OverlayDirectory } from '../../data-plane/snapshot/running-set.ts'
 import type { SealedSecrets } from '../../schema/snapshot.ts'
 import type { InstanceIdentity } from './instance-identity.ts'
 import type { SnapshotFiles } from './snapshot-files.ts'
@@ -24,6 +24,7 @@ export interface SnapshotSurroundings {
   files: SnapshotFiles
   clock: { now(): number; monotonic(): number }
   version: string
+  overlays: OverlayDirectory
 }
 
 /** A snapshot that can be run, with what opens its stored secrets. */
@@ -41,7 +42,7 @@ const futureToleranceMs = 5 * 60_000
 
 /** One tenant's snapshots on this plane: takes envelopes, keeps the last good one, remembers what may never go back. */
 export class TenantSnapshots {
-  readonly overlay = new KeyOverlay()
+  readonly overlay: KeyOverlay
   freshness: Freshness
   active: Activated | undefined
   readonly #tenant: string
@@ -53,6 +54,7 @@ export class TenantSnapshots {
   constructor(tenant: string, around: SnapshotSurroundings) {
     this.#tenant = tenant
     this.#around = around
+    this.overlay = new KeyOverlay(around.overlays)
     this.freshness = new Freshness(around.clock.now(), around.clock.monotonic)
   }
 

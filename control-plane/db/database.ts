@@ -1,9 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { sql } from 'drizzle-orm'
 import { drizzle, type PgRemoteDatabase } from 'drizzle-orm/pg-proxy'
-import { type Driver, type Query, QueryFailed } from './driver.ts'
+import { type Driver, type Query, QueryFailed, StartRefused } from './driver.ts'
 import { openPglite } from './pglite.ts'
 import { openPostgres } from './postgres.ts'
+import type { SpeakingRole } from './roles.ts'
 import * as tables from './tables.ts'
 
 /** A drizzle handle inside one open transaction. It is dead once `work` has returned. */
@@ -42,6 +43,8 @@ export interface DatabaseOptions {
 
 /** Opens and migrates. Throws StartRefused, with one sentence, where the storage cannot be had. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  if (!options.url && typeof Worker === 'undefined')
+    throw new StartRefused('The embedded database runs on Bun only; set SLUICE_DATABASE_URL.')
   return databaseOf(await (options.url ? openPostgres(options.url) : openPglite(options.dataDir)))
 }
 
@@ -52,17 +55,17 @@ const channelName = (channel: Channel) => `sluice_${channel}`
 const insideTransaction = new AsyncLocalStorage<true>()
 
 export function databaseOf(driver: Driver): Database {
-  const run = <T>(tenant: string, work: (tx: Tx) => Promise<T>, options: TransactionOptions<T> = {}) => {
+  const run = <T>(as: Speaker, work: (tx: Tx) => Promise<T>, options: TransactionOptions<T> = {}) => {
     // PGlite has one connection: a second transaction would wait for the first for ever.
     if (insideTransaction.getStore()) throw new Error('a transaction was opened inside a transaction')
     return retried(() =>
-      driver.session((query) => insideTransaction.run(true, () => transact(query, tenant, work, options))),
+      driver.session((query) => insideTransaction.run(true, () => transact(query, as, work, options))),
     )
   }
   return {
     kind: driver.kind,
-    withTenant: (tenant, work, options) => run(tenant, work, options),
-    withInstallation: (work, options) => run('', work, options),
+    withTenant: (tenant, work, options) => run({ role: 'sluice_tenant', tenant }, work, options),
+    withInstallation: (work, options) => run({ role: 'sluice_installation', tenant: '' }, work, options),
     async notify(tx, channel, tenant) {
       await tx.execute(sql`select pg_notify(${channelName(channel)}, ${tenant})`)
     },
@@ -71,16 +74,22 @@ export function databaseOf(driver: Driver): Database {
   }
 }
 
+/** As whom a transaction speaks: what it may see is the server's to enforce. */
+interface Speaker {
+  role: SpeakingRole
+  tenant: string
+}
+
 async function transact<T>(
   query: Query,
-  tenant: string,
+  { role, tenant }: Speaker,
   work: (tx: Tx) => Promise<T>,
   { isolation, keep }: TransactionOptions<T>,
 ): Promise<T> {
   await query(isolation === 'SNAPSHOT' ? 'begin isolation level repeatable read' : 'begin', [])
   let kept = false
   try {
-    await query("select set_config('app.tenant', $1, true)", [tenant])
+    await query("select set_config('app.tenant', $1, true), set_config('role', $2, true)", [tenant, role])
     const result = await work(handleOn(query))
     kept = keep ? keep(result) : true
     if (kept) await query('commit', [])

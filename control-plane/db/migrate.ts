@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { type Query, StartRefused } from './driver.ts'
+import { prepareRoles, walls } from './roles.ts'
 
 const migrations = readMigrationFiles({ migrationsFolder: join(import.meta.dirname, 'migrations') })
 
-/** Changes with any migration; names the cached template. */
+/** Changes with any migration and with the walls; names the cached template. */
 export const migrationsDigest = createHash('sha256')
-  .update(migrations.map((migration) => migration.hash).join())
+  .update([walls, ...migrations.map((migration) => migration.hash)].join())
   .digest('hex')
   .slice(0, 16)
 
@@ -27,6 +28,7 @@ export async function migrate(query: Query): Promise<void> {
       throw new StartRefused(
         'The database was written by a newer version of Sluice; start that version or a later one.',
       )
+    await prepareRoles(query)
     for (const migration of migrations) {
       if (!applied.has(migration.hash)) await runMigration(query, migration)
     }
@@ -39,6 +41,7 @@ async function runMigration(query: Query, migration: { sql: string[]; hash: stri
   await query('begin', [])
   try {
     for (const statement of migration.sql) await query(statement, [])
+    await query(walls, [])
     await query('insert into schema_migration (hash, at) values ($1, now())', [migration.hash])
     await query('commit', [])
   } catch (error) {

@@ -21,6 +21,8 @@ export async function openPostgres(url: string): Promise<Driver> {
     max: connectionsMax,
     connect_timeout: connectTimeoutS,
     idle_timeout: 60,
+    // One counter of failures serves the whole pool, and its own back-off grows to 20 s: a server that is back is found at once.
+    backoff: (() => 0.05 + Math.random() * 0.2) as never,
     onnotice: () => {},
     types: types as never,
     connection: { application_name: 'sluice', TimeZone: 'UTC', ...serverTimeouts },

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import {
   bigint,
   boolean,
@@ -7,6 +7,8 @@ import {
   integer,
   jsonb,
   numeric,
+  pgPolicy,
+  pgRole,
   pgSequence,
   pgTable,
   primaryKey,
@@ -27,7 +29,24 @@ const tenantId = () => text('tenant').notNull()
 /** Money as an exact decimal: 10⁻¹² of the tenant's currency. */
 const amount = (name: string) => numeric(name, { precision: 38, scale: 12 })
 
-/** One row, made at first start. */
+/** The roles that transactions speak as. They own nothing; `roles.ts` makes them, since a role belongs to the whole server. */
+export const tenantRole = pgRole('sluice_tenant').existing()
+export const installationRole = pgRole('sluice_installation').existing()
+
+/**
+ * The second wall behind each query's own condition. The setting of a transaction that ended reads as '' and not as null. The
+ * role is asked for by name, since who may become a role has its policies too.
+ */
+const walls = (column: SQL = sql`tenant`) => {
+  const own = sql`${column} = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant'`
+  const all = sql`current_user = 'sluice_installation'`
+  return [
+    pgPolicy('own_tenant', { for: 'all', to: tenantRole, using: own, withCheck: own }),
+    pgPolicy('installation', { for: 'all', to: installationRole, using: all, withCheck: all }),
+  ]
+}
+
+/** One row, made at first start. Tenants have no business with it: it has no policy and no grant for them. */
 export const installation = pgTable('installation', {
   id: text('id').primaryKey(),
   createdAt: at('created_at').notNull(),
@@ -40,18 +59,24 @@ export const installation = pgTable('installation', {
 })
 
 /** The row that every write of a tenant locks; it hands out the numbers that must have no gap. */
-export const tenant = pgTable('tenant', {
-  id: text('id').primaryKey(),
-  createdAt: at('created_at').notNull(),
-  configRevision: count('config_revision').notNull().default(0),
-  auditNext: count('audit_next').notNull().default(0),
-  auditHash: text('audit_hash').notNull(),
-  /** Number of the newest key delta; 0 = none. */
-  deltaLast: count('delta_last').notNull().default(0),
-  envelopeLast: count('envelope_last').notNull().default(0),
-  /** Opens the snapshot's secrets part; changed whenever a secret changes. */
-  sealedContentKey: bytea('sealed_content_key').notNull(),
-})
+export const tenant = pgTable(
+  'tenant',
+  {
+    id: text('id').primaryKey(),
+    createdAt: at('created_at').notNull(),
+    configRevision: count('config_revision').notNull().default(0),
+    auditNext: count('audit_next').notNull().default(0),
+    auditHash: text('audit_hash').notNull(),
+    /** Number of the newest key delta; 0 = none. */
+    deltaLast: count('delta_last').notNull().default(0),
+    envelopeLast: count('envelope_last').notNull().default(0),
+    /** Opens the snapshot's secrets part; changed whenever a secret changes. */
+    sealedContentKey: bytea('sealed_content_key').notNull(),
+    /** The installation's first tenant: its owners operate the installation. */
+    operates: boolean('operates').notNull().default(false),
+  },
+  () => walls(sql`id`),
+)
 
 /** Everything that is declared, of every kind. `spec` is what the kind's zod declaration gives, with references by id. */
 export const resource = pgTable(
@@ -69,6 +94,7 @@ export const resource = pgTable(
     archivedAt: at('archived_at'),
   },
   (table) => [
+    ...walls(),
     primaryKey({ columns: [table.tenant, table.id] }),
     uniqueIndex('resource_name').on(table.tenant, table.kind, table.name).where(sql`archived_at is null`),
     index('resource_kind').on(table.tenant, table.kind, table.id),
@@ -87,7 +113,7 @@ export const resourceHistory = pgTable(
     spec: jsonb('spec').$type<Record<string, unknown>>().notNull(),
     archived: boolean('archived').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.tenant, table.id, table.revision] })],
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.id, table.revision] })],
 )
 
 /** Who names whom, kept beside the specs so that "still referenced" and impact are index lookups. */
@@ -100,6 +126,7 @@ export const resourceReference = pgTable(
     toId: text('to_id').notNull(),
   },
   (table) => [
+    ...walls(),
     primaryKey({ columns: [table.tenant, table.fromId, table.path] }),
     index('resource_reference_to').on(table.tenant, table.toId),
   ],
@@ -122,6 +149,7 @@ export const apiKeySecret = pgTable(
     lastUsedAt: at('last_used_at'),
   },
   (table) => [
+    ...walls(),
     primaryKey({ columns: [table.tenant, table.apiKey, table.hash] }),
     uniqueIndex('api_key_secret_hash').on(table.hash),
   ],
@@ -137,13 +165,15 @@ export const credentialSecret = pgTable(
     fingerprint: text('fingerprint').notNull(),
     rotatedAt: at('rotated_at').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.tenant, table.credential] })],
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.credential] })],
 )
 
 export const idempotency = pgTable(
   'idempotency',
   {
     tenant: tenantId(),
+    /** Whose key it is: what others used says nothing to it. */
+    principal: text('principal').notNull(),
     key: text('key').notNull(),
     operation: text('operation').notNull(),
     bodyDigest: text('body_digest').notNull(),
@@ -151,7 +181,8 @@ export const idempotency = pgTable(
     firstUsedAt: at('first_used_at').notNull(),
   },
   (table) => [
-    primaryKey({ columns: [table.tenant, table.key] }),
+    ...walls(),
+    primaryKey({ columns: [table.tenant, table.principal, table.key] }),
     index('idempotency_age').on(table.tenant, table.firstUsedAt),
   ],
 )
@@ -179,6 +210,7 @@ export const auditEntry = pgTable(
     number: count('number'),
   },
   (table) => [
+    ...walls(),
     primaryKey({ columns: [table.tenant, table.sequence] }),
     uniqueIndex('audit_entry_id').on(table.tenant, table.id),
     index('audit_entry_pending').on(table.tenant, table.sequence).where(sql`number is null`),
@@ -200,6 +232,7 @@ export const outboxEvent = pgTable(
     sub: count('sub'),
   },
   (table) => [
+    ...walls(),
     primaryKey({ columns: [table.tenant, table.id] }),
     uniqueIndex('outbox_event_position').on(table.tenant, table.number, table.sub),
     index('outbox_event_pending').on(table.tenant, table.id).where(sql`number is null`),
@@ -214,7 +247,7 @@ export const keyDelta = pgTable(
     at: at('at').notNull(),
     body: jsonb('body').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.tenant, table.number] })],
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.number] })],
 )
 
 export const snapshot = pgTable(
@@ -231,7 +264,7 @@ export const snapshot = pgTable(
     secretsDigest: text('secrets_digest'),
     createdAt: at('created_at').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.tenant, table.revision] })],
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.revision] })],
 )
 
 /** Parts are shared by revisions of one tenant; tenant first, so that nobody learns of another's by guessing a digest. */
@@ -243,7 +276,7 @@ export const snapshotPart = pgTable(
     bytes: bytea('bytes').notNull(),
     createdAt: at('created_at').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.tenant, table.digest] })],
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.digest] })],
 )
 
 export const enrolmentToken = pgTable(
@@ -257,6 +290,7 @@ export const enrolmentToken = pgTable(
     uses: integer('uses').notNull().default(0),
   },
   (table) => [
+    ...walls(),
     primaryKey({ columns: [table.tenant, table.hash] }),
     uniqueIndex('enrolment_token_hash').on(table.hash),
     index('enrolment_token_plane').on(table.tenant, table.dataPlane),
@@ -291,6 +325,7 @@ export const instance = pgTable(
     toldState: text('told_state'),
   },
   (table) => [
+    ...walls(),
     primaryKey({ columns: [table.tenant, table.id] }),
     uniqueIndex('instance_id').on(table.id),
     index('instance_plane').on(table.tenant, table.dataPlane),
@@ -310,7 +345,7 @@ export const chainHead = pgTable(
     quarantinedAt: at('quarantined_at'),
     reason: text('reason'),
   },
-  (table) => [primaryKey({ columns: [table.tenant, table.instance, table.epoch] })],
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.instance, table.epoch] })],
 )
 
 /** One value per batch of records. A sequence and not a row: ingesting one chain must not wait for another. */
@@ -349,6 +384,7 @@ export const flightRecord = pgTable(
     body: text('body').notNull(),
   },
   (table) => [
+    ...walls(),
     primaryKey({ columns: [table.tenant, table.instance, table.epoch, table.sequence] }),
     index('flight_record_id').on(table.tenant, table.id),
     uniqueIndex('flight_record_number').on(table.tenant, table.number),
@@ -398,7 +434,7 @@ export const spendRollup = pgTable(
     ...dimensions(),
     ...measures(),
   },
-  (table) => [primaryKey({ columns: [table.tenant, table.interval, table.at, table.tuple] })],
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.interval, table.at, table.tuple] })],
 )
 
 /** What one run of the sequencer added: records `first` … `number` of the log, per tuple and minute. */
@@ -413,14 +449,18 @@ export const spendTick = pgTable(
     ...dimensions(),
     ...measures(),
   },
-  (table) => [primaryKey({ columns: [table.tenant, table.number, table.at, table.tuple] })],
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.number, table.at, table.tuple] })],
 )
 
 /** How far a tenant's log has come. `lastSub` counts events that follow `lastNumber` without a leaf of their own. */
-export const logState = pgTable('log_state', {
-  tenant: text('tenant').primaryKey(),
-  lastNumber: count('last_number').notNull().default(-1),
-  lastSub: count('last_sub').notNull().default(0),
-  /** Events up to here are no longer kept. */
-  eventsPruned: count('events_pruned').notNull().default(-1),
-})
+export const logState = pgTable(
+  'log_state',
+  {
+    tenant: text('tenant').primaryKey(),
+    lastNumber: count('last_number').notNull().default(-1),
+    lastSub: count('last_sub').notNull().default(0),
+    /** Events up to here are no longer kept. */
+    eventsPruned: count('events_pruned').notNull().default(-1),
+  },
+  () => walls(),
+)

@@ -8,6 +8,7 @@ import { apiKeySecret } from '../db/tables.ts'
 import type { Context } from './context.ts'
 import { keyPermissions, rolePermissions } from './privileges.ts'
 import { resourcesByIds } from './resources.ts'
+import { operatesInstallation } from './tenant-lock.ts'
 
 export type ActorKind = 'PERSON' | 'SERVICE' | 'API_KEY' | 'DATA_PLANE' | 'SYSTEM'
 
@@ -20,7 +21,9 @@ export interface Actor {
   /** The principal behind it; null for data planes and the system itself. */
   principal: string | null
   permissions: ReadonlySet<Permission>
-  /** For a key: the principal whose key it is. */
+  /** Set where its tenant operates the installation. */
+  operates?: boolean
+  /** For a key: the principal whose key it is. For an operator in another tenant: who it really is. */
   onBehalfOf?: Actor
 }
 
@@ -46,7 +49,7 @@ export async function authenticate(ctx: Context, token: string, address?: string
     const [principal] = await resourcesByIds(tx, secret.tenant, [key.spec.principal])
     if (principal?.kind !== 'principal' || principal.archivedAt) return undefined
     await noteUse(tx, secret, nowMs)
-    return actorOf(tenant, key, principal)
+    return actorOf(tenant, key, principal, await operatesInstallation(tx, secret.tenant))
   })
 }
 
@@ -79,20 +82,25 @@ async function noteUse(tx: Tx, secret: typeof apiKeySecret.$inferSelect, nowMs: 
     .where(and(eq(apiKeySecret.tenant, secret.tenant), eq(apiKeySecret.hash, secret.hash)))
 }
 
-function actorOf(tenant: Resource<'tenant'>, key: Resource<'apiKey'>, principal: Resource<'principal'>): Actor {
-  const shared = { tenant: tenant.id, principal: principal.id }
+function actorOf(
+  tenant: Resource<'tenant'>,
+  key: Resource<'apiKey'>,
+  principal: Resource<'principal'>,
+  operates: boolean,
+): Actor {
+  const shared = { tenant: tenant.id, principal: principal.id, operates }
   return {
     ...shared,
     kind: 'API_KEY',
     id: key.id,
     name: key.name,
-    permissions: keyPermissions(tenant, key),
+    permissions: keyPermissions(tenant, key, operates),
     onBehalfOf: {
       ...shared,
       kind: principal.spec.kind,
       id: principal.id,
       name: principal.name,
-      permissions: rolePermissions(tenant, principal.id),
+      permissions: rolePermissions(tenant, principal.id, operates),
     },
   }
 }

@@ -283,8 +283,27 @@ describe('who may', () => {
       declareAll(ctx, actor, [['tenant', { name: tenant!.name, members: members(role) }]])
     expect(paths(await grant(admin, 'OWNER'))).toEqual(['resources.0.tenant.members NOT_PERMITTED'])
     expect(paths(await grant(owner, 'OWNER'))).toEqual([])
-    const unseat = await declareAll(ctx, admin, [['tenant', { name: tenant!.name, members: [] }]])
-    expect(paths(unseat)).toEqual(['resources.0.tenant.members NOT_PERMITTED'])
+    const unseat = await declareAll(ctx, admin, [
+      ['tenant', { name: tenant!.name, members: members('VIEWER').slice(1) }],
+    ])
+    expect(paths(unseat)).toContain('resources.0.tenant.members NOT_PERMITTED')
+  })
+
+  it('never leaves a tenant without an owner', async () => {
+    const { owner } = await configured()
+    const made = await declareAll(ctx, owner, [['principal', { name: 'heir', labels: { leaves: 'yes' } }]])
+    const heir = made.resources[0]!.id
+    const [tenant] = await ctx.db.withTenant(owner.tenant, (tx) => resourcesByIds(tx, owner.tenant, [owner.tenant]))
+    const declare = (members: object[] | null) => declareAll(ctx, owner, [['tenant', { name: tenant!.name, members }]])
+    const refusal = ['resources.0.tenant.members INVALID_INPUT']
+    expect(paths(await declare(null))).toEqual(refusal)
+    expect(paths(await declare([{ principal: owner.principal, role: 'ADMIN' }]))).toEqual(refusal)
+    expect(paths(await declare([{ principal: heir, role: 'OWNER' }]))).toEqual([])
+    const { revision } = made
+    const gone = await archive(ctx, owner, { refs: [heir], ifRevision: revision, dryRun: false })
+    expect(paths(gone)).toEqual(['refs.0 STILL_REFERENCED'])
+    const renamed = await declareAll(ctx, owner, [['tenant', { name: tenant!.name, labels: { still: 'owned' } }]])
+    expect(paths(renamed)).toEqual([])
   })
 
   it('answers for another tenant as for nothing', async () => {

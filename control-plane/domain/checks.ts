@@ -12,6 +12,13 @@ export function checkBetween(lookup: Lookup, tenant: Resource<'tenant'>, draft: 
   const { after, path } = draft
   if (after.kind === 'route') checkTargets(lookup, after, path, errors)
   if (after.kind === 'priceSheet') checkCurrencies(tenant, after, path, errors)
+  if (after.kind === 'tenant' && actionOf(draft) !== 'UNCHANGED') checkOwned(lookup, after, path, errors)
+}
+
+/** Without an owner nobody could ever make one again. An owner that this same write archives is none. */
+function checkOwned(lookup: Lookup, tenant: Resource<'tenant'>, path: string[], errors: UserError[]) {
+  const owned = tenant.spec.members.some(({ principal, role }) => role === 'OWNER' && lookup.find(principal))
+  if (!owned) errors.push(invalidInput([...path, 'members'], 'must have at least one OWNER', 'a principal as OWNER'))
 }
 
 function checkTargets(lookup: Lookup, route: Resource<'route'>, path: string[], errors: UserError[]) {
@@ -60,13 +67,14 @@ export function checkPrivileges(actor: Actor, tenant: Resource<'tenant'>, draft:
   }
   if (after.kind === 'tenant' && before?.kind === 'tenant') {
     const changed = differing(before.spec.members, after.spec.members)
-    missing('members', new Set(changed.flatMap(({ role }) => [...permissionsOf(role)])))
+    missing('members', new Set(changed.flatMap(({ role }) => [...permissionsOf(role, actor.operates)])))
   }
   if (after.kind === 'principal' && identitiesChanged(before, after))
-    missing('identities', rolePermissions(tenant, after.id))
+    missing('identities', rolePermissions(tenant, after.id, actor.operates))
   if (after.kind !== 'apiKey') return
   missing('', ['key:issue'])
-  if (after.spec.kind === 'ADMIN' && !after.archivedAt) missing('permissions', keyPermissions(tenant, after))
+  if (after.spec.kind === 'ADMIN' && !after.archivedAt)
+    missing('permissions', keyPermissions(tenant, after, actor.operates))
 }
 
 type Member = { principal: string; role: Parameters<typeof permissionsOf>[0] }

@@ -6,7 +6,7 @@ import type { Tx } from '../db/database.ts'
 import { credentialSecret } from '../db/tables.ts'
 import type { Actor } from './actor.ts'
 import type { Context } from './context.ts'
-import { invalidInput, notFound, notPermitted, type UserError, type Written } from './errors.ts'
+import { invalidInput, notFound, type UserError, type Written } from './errors.ts'
 import { mintOnce } from './mint.ts'
 import { advanceTenant } from './tenant-lock.ts'
 import { writeRevision } from './write.ts'
@@ -43,8 +43,7 @@ export async function credentialSet(ctx: Context, actor: Actor, input: Credentia
     resource,
     extra: _,
     ...written
-  } = await mintOnce<true>(ctx, actor, mint, async (tx, lookup, _tenant, errors) => {
-    if (!actor.permissions.has('credential:set')) return void errors.push(notPermitted('credential:set'))
+  } = await mintOnce<true>(ctx, actor, mint, ['credential:set'], async (tx, lookup, _tenant, errors) => {
     await lookup.load([input.credential])
     const credential = lookup.find(input.credential)
     if (credential?.kind !== 'credential') return void errors.push(notFound(['credential'], input.credential))

@@ -35,7 +35,9 @@ export async function replayOf(
   const [row] = await tx
     .select()
     .from(idempotency)
-    .where(and(eq(idempotency.tenant, actor.tenant), eq(idempotency.key, mint.key)))
+    .where(
+      and(eq(idempotency.tenant, actor.tenant), eq(idempotency.principal, whose(actor)), eq(idempotency.key, mint.key)),
+    )
   if (!row) return undefined
   if (row.operation !== mint.operation || row.bodyDigest !== digestOf(ctx, actor, mint))
     return { error: keyReused(row.firstUsedAt) }
@@ -50,6 +52,7 @@ export async function remember(tx: Tx, ctx: Context, actor: Actor, mint: Mint, r
     .where(and(eq(idempotency.tenant, actor.tenant), lt(idempotency.firstUsedAt, new Date(now - keptMs))))
   await tx.insert(idempotency).values({
     tenant: actor.tenant,
+    principal: whose(actor),
     key: mint.key,
     operation: mint.operation,
     bodyDigest: digestOf(ctx, actor, mint),
@@ -58,7 +61,10 @@ export async function remember(tx: Tx, ctx: Context, actor: Actor, mint: Mint, r
   })
 }
 
+/** Keys of a person and of all its keys are one room; another's are another. */
+const whose = (actor: Actor) => actor.principal ?? actor.id
+
 /** Keyed, since the body may hold a secret that could be guessed from a plain hash. */
 function digestOf(ctx: Context, actor: Actor, { body }: Mint): string {
-  return ctx.vault.digest('idempotency', canonicalize([actor.principal ?? actor.id, body])!)
+  return ctx.vault.digest('idempotency', canonicalize([whose(actor), body])!)
 }

@@ -53,24 +53,29 @@ const overlapMsMax = 30 * 86_400_000
 export async function apiKeyIssue(ctx: Context, actor: Actor, input: ApiKeyIssueInput): Promise<KeySecretWritten> {
   const { idempotencyKey, reason, ...fields } = input
   const mint = { operation: 'apiKey.issue', key: idempotencyKey, body: fields }
-  const minted = await mintOnce<string>(ctx, actor, mint, async (tx, lookup, tenant, errors) => {
-    if (!actor.permissions.has('key:issue') && !actor.permissions.has('key:issue-own'))
-      return void errors.push(notPermitted('key:issue'))
-    const draft = await draftNew(lookup, 'apiKey', fields, ctx.clock.now(), errors)
-    if (!draft) return undefined
-    const key = draft.after as Key
-    await checkIssue(lookup, actor, tenant, key, errors)
-    if (key.spec.expiresAt && Date.parse(key.spec.expiresAt) <= ctx.clock.now())
-      errors.push(invalidInput(['expiresAt'], 'is in the past'))
-    if (errors.length > 0) return undefined
-    const changes = [changeOf(draft, (id) => id)]
-    const { audit, resources } = await writeRevision(tx, ctx, actor, [draft], {
-      action: mint.operation,
-      reason,
-      changes,
-    })
-    return { resource: resources[0]!, audit, extra: await addSecret(tx, ctx, actor.tenant, key) }
-  })
+  const minted = await mintOnce<string>(
+    ctx,
+    actor,
+    mint,
+    ['key:issue', 'key:issue-own'],
+    async (tx, lookup, tenant, errors) => {
+      if (!actor.permissions.has('key:issue') && !(await isForSelf(lookup, actor, input, errors))) return undefined
+      const draft = await draftNew(lookup, 'apiKey', fields, ctx.clock.now(), errors)
+      if (!draft) return undefined
+      const key = draft.after as Key
+      checkIssue(actor, tenant, key, errors)
+      if (key.spec.expiresAt && Date.parse(key.spec.expiresAt) <= ctx.clock.now())
+        errors.push(invalidInput(['expiresAt'], 'is in the past'))
+      if (errors.length > 0) return undefined
+      const changes = [changeOf(draft, (id) => id)]
+      const { audit, resources } = await writeRevision(tx, ctx, actor, [draft], {
+        action: mint.operation,
+        reason,
+        changes,
+      })
+      return { resource: resources[0]!, audit, extra: await addSecret(tx, ctx, actor.tenant, key) }
+    },
+  )
   return secretWritten(minted)
 }
 
@@ -80,9 +85,7 @@ const secretWritten = ({ resource, extra, ...written }: Minted<string>): KeySecr
   secret: extra,
 })
 
-async function checkIssue(lookup: Lookup, actor: Actor, tenant: Resource<'tenant'>, key: Key, errors: UserError[]) {
-  if (!actor.permissions.has('key:issue') && !(await isOwn(lookup, actor, key)))
-    errors.push(notPermitted('key:issue', ['principal']))
+function checkIssue(actor: Actor, tenant: Resource<'tenant'>, key: Key, errors: UserError[]) {
   if (key.spec.kind === 'APPLICATION') {
     if (key.spec.permissions) errors.push(invalidInput(['permissions'], 'an APPLICATION key has none; leave it out'))
     return
@@ -93,7 +96,7 @@ async function checkIssue(lookup: Lookup, actor: Actor, tenant: Resource<'tenant
     if (!isPermission(name)) errors.push(invalidInput(path, `there is no permission ${name}`))
     else if (!actor.permissions.has(name)) errors.push(notPermitted(name, path))
   })
-  const brought = rolePermissions(tenant, key.spec.principal)
+  const brought = rolePermissions(tenant, key.spec.principal, actor.operates)
   if (named === null && lacking(actor.permissions, brought))
     key.spec.permissions = [...brought].filter((name) => actor.permissions.has(name))
   const idle = named?.filter((name) => isPermission(name) && !brought.has(name) && !namedOnly.has(name)) ?? []
@@ -101,15 +104,28 @@ async function checkIssue(lookup: Lookup, actor: Actor, tenant: Resource<'tenant
     errors.push(invalidInput(['permissions'], `the principal's role does not bring ${idle.join(', ')}`))
 }
 
-/** One's own key, and for applications in a project that one is a member of. */
-async function isOwn(lookup: Lookup, actor: Actor, key: Key): Promise<boolean> {
-  if (actor.principal === null || key.spec.principal !== actor.principal) return false
-  const project = key.spec.project ? lookup.find(key.spec.project) : undefined
-  if (project?.kind !== 'project') return key.spec.kind === 'ADMIN'
+/**
+ * Whether a key is for one's own principal, and where it names a project, for one that one is a member of. Other principals
+ * and projects are answered as if they were not there.
+ */
+async function isForSelf(lookup: Lookup, actor: Actor, input: ApiKeyIssueInput, errors: UserError[]): Promise<boolean> {
+  const refs = [input.principal, ...(input.project ? [input.project] : [])]
+  await lookup.load(refs)
+  const before = errors.length
+  if (actor.principal === null || lookup.find(input.principal)?.id !== actor.principal)
+    errors.push(notFound(['principal'], input.principal))
+  if (input.project && !(await isMember(lookup, actor.principal, input.project)))
+    errors.push(notFound(['project'], input.project))
+  return errors.length === before
+}
+
+async function isMember(lookup: Lookup, own: string | null, ref: string): Promise<boolean> {
+  const project = lookup.find(ref)
+  if (project?.kind !== 'project') return false
   await lookup.load([project.spec.team])
   const team = lookup.find(project.spec.team)
   const members = [...project.spec.members, ...(team?.kind === 'team' ? team.spec.members : [])]
-  return members.some(({ principal }) => principal === actor.principal)
+  return members.some(({ principal }) => principal === own)
 }
 
 /** A second secret for the same key; the old one goes on working for `overlap` (a duration). */
@@ -120,49 +136,51 @@ export async function apiKeyRotate(
 ): Promise<KeySecretWritten> {
   const { idempotencyKey, reason, ...fields } = input
   const mint = { operation: 'apiKey.rotate', key: idempotencyKey, body: fields }
-  const minted = await mintOnce<string>(ctx, actor, mint, async (tx, lookup, tenant, errors) => {
-    const overlapMs = parseDuration(input.overlap)
-    if (overlapMs === undefined || overlapMs < 0 || overlapMs > overlapMsMax)
-      errors.push(invalidInput(['overlap'], `must be a duration of at most ${formatDuration(overlapMsMax)}`))
-    const key = await keyOf(lookup, input.apiKey, errors)
-    if (!key) return undefined
-    checkWielding(actor, tenant, key, 'key:issue', errors)
-    const secrets = await secretsOf(tx, actor.tenant, [key.id])
-    const state = stateOf(key, secrets, ctx.clock.now())
-    if (state === 'REVOKED' || state === 'EXPIRED')
-      errors.push(invalidInput(['apiKey'], `is ${state.toLowerCase()}; issue a new key`))
-    if (errors.length > 0) return undefined
-    await outdateSecrets(tx, ctx, actor.tenant, key, ctx.clock.now() + overlapMs!)
-    const secret = await addSecret(tx, ctx, actor.tenant, key)
-    const audit = await noteSecret(tx, ctx, actor, key, mint.operation, reason, [
-      secrets[0]?.prefix ?? null,
-      secret.slice(0, 10),
-    ])
-    return { resource: key, audit, extra: secret }
-  })
+  const minted = await mintOnce<string>(
+    ctx,
+    actor,
+    mint,
+    ['key:issue', 'key:issue-own'],
+    async (tx, lookup, tenant, errors) => {
+      const overlapMs = parseDuration(input.overlap)
+      if (overlapMs === undefined || overlapMs < 0 || overlapMs > overlapMsMax)
+        errors.push(invalidInput(['overlap'], `must be a duration of at most ${formatDuration(overlapMsMax)}`))
+      const key = await keyOf(lookup, input.apiKey)
+      if (!key || !mayTouch(actor, key, 'key:issue')) return void errors.push(notFound(['apiKey'], input.apiKey))
+      checkWielding(actor, tenant, key, errors)
+      const secrets = await secretsOf(tx, actor.tenant, [key.id])
+      const state = stateOf(key, secrets, ctx.clock.now())
+      if (state === 'REVOKED' || state === 'EXPIRED')
+        errors.push(invalidInput(['apiKey'], `is ${state.toLowerCase()}; issue a new key`))
+      if (errors.length > 0) return undefined
+      await outdateSecrets(tx, ctx, actor.tenant, key, ctx.clock.now() + overlapMs!)
+      const secret = await addSecret(tx, ctx, actor.tenant, key)
+      const audit = await noteSecret(tx, ctx, actor, key, mint.operation, reason, [
+        secrets[0]?.prefix ?? null,
+        secret.slice(0, 10),
+      ])
+      return { resource: key, audit, extra: secret }
+    },
+  )
   return secretWritten(minted)
 }
 
-async function keyOf(lookup: Lookup, ref: string, errors: UserError[]): Promise<Key | undefined> {
+async function keyOf(lookup: Lookup, ref: string): Promise<Key | undefined> {
   await lookup.load([ref])
   const found = lookup.find(ref)
-  if (found?.kind === 'apiKey') return found
-  errors.push(notFound(['apiKey'], ref))
-  return undefined
+  return found?.kind === 'apiKey' ? found : undefined
+}
+
+/** Any key with the permission, one's own with `key:issue-own`. All others are answered as if they were not there. */
+function mayTouch(actor: Actor, key: Key, permission: 'key:issue' | 'key:revoke'): boolean {
+  if (actor.permissions.has(permission)) return true
+  return actor.principal === key.spec.principal && actor.permissions.has('key:issue-own')
 }
 
 /** A new secret of a key is the key: only who could have issued it may have one. */
-function checkWielding(
-  actor: Actor,
-  tenant: Resource<'tenant'>,
-  key: Key,
-  permission: 'key:issue' | 'key:revoke',
-  errors: UserError[],
-) {
-  const own = actor.principal === key.spec.principal && actor.permissions.has('key:issue-own')
-  if (!own && !actor.permissions.has(permission)) errors.push(notPermitted(permission, ['apiKey']))
-  if (permission === 'key:revoke' || key.spec.kind !== 'ADMIN') return
-  const missing = lacking(actor.permissions, keyPermissions(tenant, key))
+function checkWielding(actor: Actor, tenant: Resource<'tenant'>, key: Key, errors: UserError[]) {
+  if (key.spec.kind !== 'ADMIN') return
+  const missing = lacking(actor.permissions, keyPermissions(tenant, key, actor.operates))
   if (missing) errors.push(notPermitted(missing, ['apiKey']))
 }
 
@@ -204,12 +222,12 @@ async function revoke(
 ): Promise<KeyWritten> {
   const errors: UserError[] = []
   const nothing = { errors, audit: null, cursor: null, apiKey: null }
+  if (!actor.permissions.has('key:revoke') && !actor.permissions.has('key:issue-own'))
+    return { ...nothing, errors: [notPermitted('key:revoke', ['apiKey'])] }
   await lockTenant(tx, actor.tenant)
-  const [tenant] = await resourcesByIds(tx, actor.tenant, [actor.tenant])
   const key = await findResource(tx, actor.tenant, input.apiKey)
-  if (key?.kind !== 'apiKey') return { ...nothing, errors: [notFound(['apiKey'], input.apiKey)] }
-  checkWielding(actor, tenant as Resource<'tenant'>, key, 'key:revoke', errors)
-  if (errors.length > 0) return nothing
+  if (key?.kind !== 'apiKey' || !mayTouch(actor, key, 'key:revoke'))
+    return { ...nothing, errors: [notFound(['apiKey'], input.apiKey)] }
   const [newest] = await secretsOf(tx, actor.tenant, [key.id])
   if (!(await revokeSecrets(tx, ctx, actor.tenant, key))) return { ...nothing, apiKey: key }
   const told: [string | null, null] = [newest?.prefix ?? null, null]

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openSecret } from '../../air-gap/index.ts'
 import { findKey, hashKey } from '../../schema/key-table.ts'
+import type { Permission } from '../../schema/permissions.ts'
 import type { SnapshotConfig, SnapshotManifest } from '../../schema/snapshot.ts'
 import { apiKeySecret, credentialSecret } from '../db/tables.ts'
 import { type Actor, authenticate } from './actor.ts'
@@ -12,6 +13,7 @@ import { createTenant, initialise, listTenants } from './installation.ts'
 import { apiKeyFacts, apiKeyIssue, apiKeyRevoke, apiKeyRotate } from './keys.ts'
 import { dataPlaneEnroll, dataPlaneFacts, findInstance, gone, openEpoch, redeemToken, seen } from './planes.ts'
 import { deltasSince, nextEnvelopeSequence, part, snapshotOf } from './snapshots.ts'
+import { actAs, tenantCreate, tenants } from './tenants.ts'
 import {
   declareAll,
   instanceKeys,
@@ -111,7 +113,7 @@ describe('a key', () => {
   it('of the API opens it, until it is revoked, expires, or its principal goes', async () => {
     const { owner, adminToken } = await configured()
     expect((await authenticate(ctx, adminToken))?.permissions.has('owner:grant')).toBe(true)
-    expect(await authenticate(ctx, `${adminToken.slice(0, -1)}_`)).toBeUndefined()
+    expect(await authenticate(ctx, adminToken.slice(0, -1) + (adminToken.endsWith('A') ? 'B' : 'A'))).toBeUndefined()
     const admin = (name: string, more: object) =>
       apiKeyIssue(ctx, owner, { idempotencyKey: name, kind: 'ADMIN', name, principal: owner.principal!, ...more })
     const bound = await admin('bound', { allowedAddresses: ['10.0.0.0/8', '::1'] })
@@ -323,5 +325,73 @@ describe('an installation', () => {
     expect(await createTenant(ctx, input)).toMatchObject({ tenant: made.tenant, adminToken: null, replayed: true })
     expect(codes(await createTenant(ctx, { idempotencyKey: 'acme-2', name: 'acme' }))).toEqual(['name INVALID_INPUT'])
     expect((await listTenants(ctx)).filter(({ name }) => name === 'acme')).toEqual([{ id: made.tenant, name: 'acme' }])
+  })
+
+  it('lets owners of its first tenant operate it, and nobody else', async () => {
+    const alone = await testContext(null)
+    try {
+      const { owner: operator } = await testTenant(alone)
+      const { owner } = await testTenant(alone)
+      expect(operator.permissions.has('installation:tenants')).toBe(true)
+      expect(owner.permissions.has('installation:tenants')).toBe(false)
+      const input = { idempotencyKey: 'k', name: 'acme', reason: 'asked for', ownerName: 'ada' }
+      const made = await tenantCreate(alone, operator, input)
+      expect(made.errors).toEqual([])
+      const ada = (await authenticate(alone, made.adminToken!))!
+      expect(ada).toMatchObject({ tenant: made.tenant!.id, onBehalfOf: { name: 'ada' } })
+      const again = await tenantCreate(alone, operator, input)
+      expect(again).toMatchObject({
+        tenant: made.tenant,
+        adminToken: null,
+        replayed: true,
+        audit: { id: made.audit!.id },
+      })
+      expect(codes(await tenantCreate(alone, operator, { ...input, name: 'other' }))).toEqual([
+        'idempotencyKey IDEMPOTENCY_KEY_REUSED',
+      ])
+      const wrong = {
+        idempotencyKey: 'w',
+        name: 'a b',
+        ownerName: 'no name!',
+        owner: { issuer: 'i'.repeat(9_999), subject: 's' },
+      }
+      const told = codes(await tenantCreate(alone, operator, wrong)).map((one) => one.split('.')[0]!.split(' ')[0])
+      expect(new Set(told)).toEqual(new Set(['name', 'ownerName', 'owner']))
+      const refused = await tenantCreate(alone, owner, { idempotencyKey: 'x', name: 'mine' })
+      expect(codes(refused)).toEqual([' NOT_PERMITTED'])
+      expect(refused.audit).toMatchObject({ allowed: false, tenant: owner.tenant })
+      const names = (await tenants(alone, { first: 2 })).rows.map(({ id }) => id)
+      expect(names).toEqual([operator.tenant, owner.tenant])
+      expect(await tenants(alone, { first: 2, after: names[1] })).toEqual({ rows: [made.tenant], hasNext: false })
+      expect((await tenants(alone, { first: 9, search: '%' })).rows).toEqual([])
+    } finally {
+      await alone.stop()
+    }
+  })
+
+  it('lets operators act in another tenant, audited on their behalf, and only them', async () => {
+    const alone = await testContext(null)
+    try {
+      const { owner: operator } = await testTenant(alone)
+      const { owner } = await testTenant(alone)
+      const made = await tenantCreate(alone, operator, { idempotencyKey: 'k', name: 'acme' })
+      const there = (await actAs(alone, operator, 'acme'))!
+      expect(there).toMatchObject({ tenant: made.tenant!.id, kind: 'SYSTEM', principal: null })
+      expect(there.permissions.has('owner:grant')).toBe(true)
+      expect(there.permissions.has('installation:tenants')).toBe(false)
+      const { audit } = await declareAll(alone, there, [['team', { name: 'helped' }]])
+      expect(audit).toMatchObject({
+        tenant: made.tenant!.id,
+        actor: { id: 'installation', onBehalfOf: { id: operator.id, onBehalfOf: { id: operator.principal } } },
+      })
+      expect(await actAs(alone, operator, operator.tenant)).toBe(operator)
+      expect(await actAs(alone, operator, 'no-such')).toBeUndefined()
+      expect(await actAs(alone, owner, 'acme')).toBeUndefined()
+      expect(await actAs(alone, there, owner.tenant)).toBeUndefined()
+      const narrow = { ...operator, permissions: new Set<Permission>(['installation:tenants', 'config:read']) }
+      expect([...(await actAs(alone, narrow, 'acme'))!.permissions]).toEqual(['config:read'])
+    } finally {
+      await alone.stop()
+    }
   })
 })

@@ -4,7 +4,7 @@ import type { Tx } from '../db/database.ts'
 import type { Actor } from './actor.ts'
 import { type AuditRow, findAudit, recordRefused } from './audit.ts'
 import type { Context } from './context.ts'
-import type { UserError } from './errors.ts'
+import { notPermitted, type UserError } from './errors.ts'
 import { type Mint, remember, replayOf } from './idempotency.ts'
 import { Lookup } from './lookup.ts'
 import { resourcesByIds } from './resources.ts'
@@ -30,23 +30,31 @@ export type Minting<Extra> = (
 
 /**
  * A write that mints: under the tenant's lock, once per idempotency key, all errors at once, and nothing kept where there is
- * one. A refused attempt is audited.
+ * one. A refused attempt is audited. Who holds none of `needs` is refused before anything is looked up, so that the refusal
+ * tells nothing of what is there.
  */
 export async function mintOnce<Extra>(
   ctx: Context,
   actor: Actor,
   mint: Mint,
+  needs: readonly [Permission, ...Permission[]],
   minting: Minting<Extra>,
 ): Promise<Minted<Extra>> {
-  const outcome = await ctx.db.withTenant(actor.tenant, (tx) => attempt(tx, ctx, actor, mint, minting), {
-    keep: ({ errors }) => errors.length === 0,
-  })
+  const held = needs.some((permission) => actor.permissions.has(permission))
+  const outcome = held ? await once(ctx, actor, mint, minting) : { ...unminted, errors: [notPermitted(needs[0])] }
   const refused = outcome.errors.find((error) => error.type === 'NotPermitted')
   const audit = refused
     ? await recordRefused(ctx, actor, mint.operation, refused.permission as Permission)
     : outcome.audit
   return { ...outcome, audit, cursor: await cursorOf(ctx, actor.tenant, audit) }
 }
+
+const unminted = { audit: null, cursor: null, resource: null, replayed: false, extra: null }
+
+const once = <Extra>(ctx: Context, actor: Actor, mint: Mint, minting: Minting<Extra>) =>
+  ctx.db.withTenant(actor.tenant, (tx) => attempt(tx, ctx, actor, mint, minting), {
+    keep: ({ errors }) => errors.length === 0,
+  })
 
 async function attempt<Extra>(
   tx: Tx,
@@ -56,7 +64,7 @@ async function attempt<Extra>(
   minting: Minting<Extra>,
 ): Promise<Minted<Extra>> {
   const errors: UserError[] = []
-  const nothing = { errors, audit: null, cursor: null, resource: null, replayed: false, extra: null }
+  const nothing = { ...unminted, errors }
   await lockTenant(tx, actor.tenant)
   const before = await replayOf(tx, ctx, actor, mint)
   if (before && 'error' in before) return { ...nothing, errors: [before.error] }

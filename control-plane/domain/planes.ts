@@ -10,7 +10,7 @@ import type { Actor } from './actor.ts'
 import { type AuditRow, record } from './audit.ts'
 import type { Context } from './context.ts'
 import { draftNew } from './draft.ts'
-import { invalidInput, notPermitted, type UserError, type Written } from './errors.ts'
+import { invalidInput, type UserError, type Written } from './errors.ts'
 import { desiredRevisionOf, type Instance, type InstanceRow, instanceOf, silentAfterMs, stateOf } from './instances.ts'
 import type { Lookup } from './lookup.ts'
 import { mintOnce } from './mint.ts'
@@ -45,24 +45,29 @@ export interface Enrolled extends Written {
 export async function dataPlaneEnroll(ctx: Context, actor: Actor, input: DataPlaneEnrollInput): Promise<Enrolled> {
   const { idempotencyKey, reason, ...fields } = input
   const mint = { operation: 'dataPlane.enroll', key: idempotencyKey, body: fields }
-  const { resource, extra, ...written } = await mintOnce<string>(ctx, actor, mint, async (tx, lookup, _, errors) => {
-    if (!actor.permissions.has('plane:enroll')) return void errors.push(notPermitted('plane:enroll'))
-    checkSiteKeys(input, errors)
-    const made = await declarePlane(tx, ctx, actor, lookup, input, errors)
-    if (!made || errors.length > 0) return undefined
-    const token = mintKey('sle')
-    const now = ctx.clock.now()
-    await tx.insert(enrolmentToken).values({
-      ...{ tenant: actor.tenant, hash: hashKey(token), dataPlane: made.resource.id },
-      ...{ createdAt: new Date(now), expiresAt: new Date(now + tokenLifeMs) },
-    })
-    if (input.signingKey && input.encryptionKey)
-      await addInstance(tx, ctx, actor.tenant, made.resource.id, {
-        ...{ signingKey: input.signingKey, encryptionKey: input.encryptionKey },
-        ...{ host: null, version: null },
+  const { resource, extra, ...written } = await mintOnce<string>(
+    ctx,
+    actor,
+    mint,
+    ['plane:enroll'],
+    async (tx, lookup, _, errors) => {
+      checkSiteKeys(input, errors)
+      const made = await declarePlane(tx, ctx, actor, lookup, input, errors)
+      if (!made || errors.length > 0) return undefined
+      const token = mintKey('sle')
+      const now = ctx.clock.now()
+      await tx.insert(enrolmentToken).values({
+        ...{ tenant: actor.tenant, hash: hashKey(token), dataPlane: made.resource.id },
+        ...{ createdAt: new Date(now), expiresAt: new Date(now + tokenLifeMs) },
       })
-    return { ...made, extra: token }
-  })
+      if (input.signingKey && input.encryptionKey)
+        await addInstance(tx, ctx, actor.tenant, made.resource.id, {
+          ...{ signingKey: input.signingKey, encryptionKey: input.encryptionKey },
+          ...{ host: null, version: null },
+        })
+      return { ...made, extra: token }
+    },
+  )
   return { ...written, dataPlane: resource as Resource<'dataPlane'> | null, enrollmentToken: extra }
 }
 

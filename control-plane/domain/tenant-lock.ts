@@ -14,6 +14,12 @@ export async function lockTenant(tx: Tx, tenant: string): Promise<TenantRow> {
   return row
 }
 
+/** Whether this is the installation's first tenant, whose owners operate the installation. */
+export async function operatesInstallation(tx: Tx, tenant: string): Promise<boolean> {
+  const rows = await tx.select({ operates: tenantTable.operates }).from(tenantTable).where(eq(tenantTable.id, tenant))
+  return rows[0]?.operates ?? false
+}
+
 /** Writes back numbers that were handed out under the lock. */
 export async function advanceTenant(tx: Tx, tenant: string, row: Partial<TenantRow>): Promise<void> {
   await tx.update(tenantTable).set(row).where(eq(tenantTable.id, tenant))

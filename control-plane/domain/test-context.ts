@@ -20,10 +20,11 @@ export interface TestContext extends Context {
 
 export const testStartMs = Date.parse('2026-11-22T12:00:00.000Z')
 
-/** PGlite in memory, or the server that SLUICE_TEST_DATABASE_URL names. */
-export async function testContext(): Promise<TestContext> {
-  const url = process.env.SLUICE_TEST_DATABASE_URL
-  const db = await openDatabase({ dataDir: 'memory://', url })
+/** On PGlite in memory, or the server that SLUICE_TEST_DATABASE_URL names; null = PGlite of its own in any case. */
+export async function testContext(
+  url: string | null = process.env.SLUICE_TEST_DATABASE_URL ?? null,
+): Promise<TestContext> {
+  const db = await openDatabase({ dataDir: 'memory://', url: url ?? undefined })
   const clock = {
     nowMs: testStartMs,
     now() {

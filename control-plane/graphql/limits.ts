@@ -3,6 +3,8 @@ import { requestError } from './errors.ts'
 
 /** How much one document may ask for before anything is looked up. All bounds are for the document with its fragments spread. */
 export const documentLimits = {
+  /** Hosts keep a thousand documents by their text, so a long comment is not free. What is long goes into variables. */
+  characters: 100_000,
   tokens: 10_000,
   selections: 1_500,
   depth: 16,
@@ -102,10 +104,11 @@ export function tooMuch(what: string, limit: number) {
 const notText = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
 
 /**
- * Refuses text that no database stores: the character NUL and halves of surrogate pairs. JSON.stringify escapes exactly these,
+ * Refuses a document that is too long, and text that no database stores: the character NUL and halves of surrogate pairs. JSON.stringify escapes exactly these,
  * so one look at its text finds them wherever they stand.
  */
 export function textError(query: string, variables: unknown): GraphQLError | undefined {
+  if (query.length > documentLimits.characters) return tooMuch('characters', documentLimits.characters)
   const text = textOf(variables)
   if (text === undefined) return requestError('BAD_DOCUMENT', 'The variables are nested too deeply.')
   const isText = !/\0|\\u(?:0000|\{0+\})/.test(query) && !notText.test(text)

@@ -10,6 +10,7 @@ import './apply.ts'
 import './audit.ts'
 import './flight-record.ts'
 import './spend.ts'
+import './tenants.ts'
 import './viewer.ts'
 import './subscriptions.ts'
 

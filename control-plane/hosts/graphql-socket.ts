@@ -5,7 +5,8 @@ import { makeHandler } from 'graphql-ws/use/bun'
 import { mintId } from '../../schema/ids.ts'
 import { finishError, requestError } from '../graphql/errors.ts'
 import { bearerOf, type Caller, callerByToken } from './caller.ts'
-import { finishResult, type GraphqlOptions, refusalOf, type Yoga } from './graphql.ts'
+import type { Yoga } from './graphql.ts'
+import { finishResult, forbidden, type GraphqlOptions, refusalOf, socketBounds, withoutHttp } from './operation.ts'
 
 export interface GraphqlSocketData {
   kind: 'graphql'
@@ -21,15 +22,10 @@ type Enveloped = ExecutionArgs & {
   requestId: string
 }
 
-const operationsMax = 50
-const initWaitMs = 3_000
-/** Code of a socket whose caller is not, or no longer, signed in. graphql-ws clients take it as worth another try. */
-const forbidden = 4403
-
 /** GraphQL over graphql-transport-ws, through the same envelop pipeline as HTTP. */
 export function graphqlSocket(yoga: Yoga, options: GraphqlOptions): WebSocketHandler<GraphqlSocketData> {
   const handler = makeHandler({
-    connectionInitWaitTimeout: initWaitMs,
+    connectionInitWaitTimeout: socketBounds.initWaitMs,
     onConnect: async ({ extra, connectionParams }) => {
       const data = (extra.socket as unknown as Socket).data
       const token = bearerOf(connectionParams?.authorization)
@@ -38,7 +34,7 @@ export function graphqlSocket(yoga: Yoga, options: GraphqlOptions): WebSocketHan
     },
     onSubscribe: async ({ extra, subscriptions }, _id, params) => {
       const socket = extra.socket as unknown as Socket
-      if (Object.keys(subscriptions).length > operationsMax) return [requestError('TOO_MANY_STREAMS')]
+      if (Object.keys(subscriptions).length > socketBounds.operationsMax) return [requestError('TOO_MANY_STREAMS')]
       const caller = await stillGood(socket)
       const refusal = refusalOf(caller, params, options.sessionDocuments)
       return refusal ? [refusal] : prepare(yoga, caller, params)
@@ -54,7 +50,7 @@ export function graphqlSocket(yoga: Yoga, options: GraphqlOptions): WebSocketHan
       return errors.map((error) => withoutHttp(finishError(error, requestId, options.report)))
     },
   }) as unknown as WebSocketHandler<GraphqlSocketData>
-  return { ...handler, message: bounded(handler, options.bodyBytesMax) }
+  return { ...handler, message: bounded(handler, socketBounds.messageBytesMax) }
 }
 
 /** A token may have been revoked since the socket opened: it then closes with 4403. */
@@ -64,12 +60,6 @@ async function stillGood(socket: Socket): Promise<Caller | undefined> {
   if (caller && actor) return { ...caller, actor }
   socket.close(forbidden, 'Forbidden')
   return undefined
-}
-
-/** A status means nothing on a socket. */
-function withoutHttp(error: GraphQLError): GraphQLError {
-  const { http: _, ...extensions } = error.extensions
-  return new GraphQLError(error.message, { ...error, nodes: error.nodes, extensions })
 }
 
 async function prepare(

@@ -1,27 +1,11 @@
 import { isAsyncIterable } from '@envelop/core'
-import { type ExecutionResult, GraphQLError, parse } from 'graphql'
+import type { ExecutionResult } from 'graphql'
 import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga'
-import type { Context } from '../domain/context.ts'
 import type { GraphContext } from '../graphql/context.ts'
-import { finishError, requestError } from '../graphql/errors.ts'
-import { checkDocument, documentLimits, textError, tooMuch } from '../graphql/limits.ts'
+import { requestError } from '../graphql/errors.ts'
 import { schema } from '../graphql/schema.ts'
-import type { Caller } from './caller.ts'
+import { contextOf, finishResult, type GraphqlOptions, type HostContext, parseBounded, refusalOf } from './operation.ts'
 import { resumableSse } from './sse.ts'
-
-/** What the host knows of a request before GraphQL begins. */
-export interface HostContext {
-  caller: Caller | undefined
-  requestId: string
-}
-
-export interface GraphqlOptions {
-  ctx: Context
-  bodyBytesMax: number
-  /** Documents that a browser session may send. */
-  sessionDocuments: ReadonlySet<string>
-  report: (error: unknown, requestId: string) => void
-}
 
 type Initial = YogaInitialContext & HostContext
 
@@ -44,28 +28,32 @@ export function makeYoga(options: GraphqlOptions) {
     context: ({ caller, requestId }: Initial) => contextOf(ctx, caller, requestId),
     // Errors are masked by `finishedErrors`, on every way out.
     maskedErrors: { maskError: (error) => error as Error },
-    plugins: [admission(options.sessionDocuments), boundedDocuments(), finishedErrors(report), resumableSse()],
+    plugins: [
+      readableAddresses(),
+      admission(options.sessionDocuments),
+      boundedDocuments(),
+      finishedErrors(report),
+      resumableSse(),
+    ],
   })
 }
 
 export type Yoga = ReturnType<typeof makeYoga>
 
-/** Context of one operation. Only signed-in callers come so far. */
-export function contextOf(domain: Context, caller: Caller | undefined, requestId: string): GraphContext {
-  if (!caller) throw requestError('UNAUTHENTICATED')
-  return { domain, actor: caller.actor, requestId, recheck: caller.recheck }
-}
-
-/** Why this caller may not send this document at all; undefined = it may. */
-export function refusalOf(
-  caller: Caller | undefined,
-  { query, variables }: { query?: string | null; variables?: unknown },
-  sessionDocuments: ReadonlySet<string>,
-): GraphQLError | undefined {
-  if (!caller) return requestError('UNAUTHENTICATED')
-  if (caller.via === 'session' && !sessionDocuments.has(String(query ?? '').trim()))
-    return requestError('UNKNOWN_DOCUMENT')
-  return textError(String(query ?? ''), variables)
+/** Yoga takes `variables=x` in an address for a fault of its own; it is the caller's mistake. */
+function readableAddresses(): Plugin {
+  return {
+    onRequestParse({ requestParser, setRequestParser }) {
+      if (!requestParser) return
+      setRequestParser(async (request) => {
+        try {
+          return await requestParser(request)
+        } catch (error) {
+          throw error instanceof SyntaxError ? requestError('BAD_REQUEST') : error
+        }
+      })
+    },
+  }
 }
 
 /** Nothing is parsed for a stranger, so that the schema cannot be guessed from its error messages. */
@@ -82,24 +70,8 @@ function admission(sessionDocuments: ReadonlySet<string>): Plugin<object, HostCo
 function boundedDocuments(): Plugin {
   return {
     onParse({ setParseFn }) {
-      setParseFn((source: string, given: object) => {
-        const document = parseBounded(source, given)
-        checkDocument(document)
-        return document
-      })
+      setParseFn(parseBounded)
     },
-  }
-}
-
-function parseBounded(source: string, given: object) {
-  try {
-    return parse(source, { ...given, maxTokens: documentLimits.tokens })
-  } catch (error) {
-    if (error instanceof GraphQLError && /more that? \d+ tokens/.test(error.message))
-      throw tooMuch('tokens', documentLimits.tokens)
-    // Braces nested thousands deep are within the token limit but not within the stack.
-    if (error instanceof RangeError) throw tooMuch('depth', documentLimits.depth)
-    throw error
   }
 }
 
@@ -118,16 +90,6 @@ function finishedErrors(report: GraphqlOptions['report']): Plugin<object, HostCo
         setResult(finishResult(result as ExecutionResult, serverContext.requestId, report))
     },
   }
-}
-
-/** A result whose errors are fit to be seen. */
-export function finishResult(
-  result: ExecutionResult,
-  requestId: string,
-  report: GraphqlOptions['report'],
-): ExecutionResult {
-  if (!result.errors) return result
-  return { ...result, errors: result.errors.map((error) => finishError(error, requestId, report)) }
 }
 
 /** As `map` of an array. Not an async generator: `return` must reach the source even while its `next` is pending. */

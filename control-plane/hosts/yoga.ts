@@ -1,5 +1,4 @@
 import type { Server } from 'bun'
-import { sql } from 'drizzle-orm'
 import { mintId } from '../../schema/ids.ts'
 import { documents } from '../dashboard/documents.ts'
 import type { Context } from '../domain/context.ts'
@@ -10,9 +9,13 @@ import { mintTicket, sessionsOf } from '../sessions/sessions.ts'
 import { addressOf, callerByCookie, callerOf } from './caller.ts'
 import { buildDashboard, type Dashboard } from './dashboard.ts'
 import { graphiqlPage } from './graphiql.ts'
-import { type GraphqlOptions, makeYoga, type Yoga } from './graphql.ts'
+import { makeYoga, type Yoga } from './graphql.ts'
 import { type GraphqlSocketData, graphqlSocket, upgradeGraphql } from './graphql-socket.ts'
+import { addressUrl, cannotListen } from './listening.ts'
+import { isJson } from './media-type.ts'
 import { Metrics } from './metrics.ts'
+import type { GraphqlOptions } from './operation.ts'
+import { databaseAnswers } from './ready.ts'
 import { dispatchSockets, type MountedRoutes, type SocketData } from './sockets.ts'
 
 export interface ServeOptions {
@@ -20,7 +23,7 @@ export interface ServeOptions {
   /** 0 = any free port. */
   port: number
   tls?: { cert: string; key: string }
-  /** Largest request body and socket message; default 16 MiB. */
+  /** Largest request body; default 16 MiB. */
   bodyBytesMax?: number
   /** Routes of others on the same port, such as `/plane/v1/`. */
   mounts?: MountedRoutes[]
@@ -36,8 +39,7 @@ export interface ControlPlaneServer {
   stop(): Promise<void>
 }
 
-/** Why the control plane could not start, as one sentence for whoever started it. */
-export class CannotListen extends Error {}
+export { CannotListen } from './listening.ts'
 
 const mebibyte = 1024 * 1024
 const stopGraceMs = 1_000
@@ -80,7 +82,7 @@ export async function serveControlPlane(ctx: Context, options: ServeOptions): Pr
   )
   parts.cookie = cookieName(server.port!, secure)
   return {
-    url: `${secure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
+    url: addressUrl(host, server.port!, secure),
     port: server.port!,
     async stop() {
       const finished = server.stop(false)
@@ -105,14 +107,7 @@ function listen<S>(host: string, port: number, start: () => S): S {
   try {
     return start()
   } catch (error) {
-    const code = (error as { code?: string }).code
-    if (code === 'EADDRINUSE')
-      throw new CannotListen(
-        `Port ${port} on ${host} is taken by another program; stop that one, or choose another port with SLUICE_PORT.`,
-      )
-    if (code === 'EACCES')
-      throw new CannotListen(`Port ${port} on ${host} may not be used by this user; choose one above 1023.`)
-    throw error
+    throw cannotListen(error, host, port)
   }
 }
 
@@ -152,9 +147,7 @@ async function graphqlRoute(parts: Parts, request: Request, server: Server<never
     return upgradeGraphql(request, server as unknown as Server<GraphqlSocketData>, { address, session })
   }
   if (Number(request.headers.get('content-length') ?? 0) > graphql.bodyBytesMax) return refused('TOO_LARGE', requestId)
-  // Forms and plain text are what another site's page could send without asking; uploads are not taken here.
-  const type = request.headers.get('content-type') ?? ''
-  if (request.method === 'POST' && !/^application\/(graphql\+)?json(?=\s*(;|$))/i.test(type))
+  if (request.method === 'POST' && !isJson(request.headers.get('content-type') ?? ''))
     return refused('UNSUPPORTED_MEDIA_TYPE', requestId)
   const caller = await callerOf(ctx, request, cookie, address)
   // A stream is quiet for as long as nothing happens; its pings keep proxies in between awake.
@@ -217,18 +210,7 @@ function endSession({ ctx, cookie, secure }: Parts, request: Request): Response 
   return new Response(null, { status: 204, headers: { 'set-cookie': setCookie(cookie, '', 0, secure) } })
 }
 
-const readyWaitMs = 2_000
-
-/** Ready = the database answers. */
 async function ready(ctx: Context): Promise<Response> {
-  const asked = ctx.db
-    .withInstallation((tx) => tx.execute(sql`select 1`))
-    .then(
-      () => true,
-      () => false,
-    )
-  const answered = await Promise.race([asked, Bun.sleep(readyWaitMs).then(() => false)])
-  return answered
-    ? new Response('ready\n')
-    : new Response('The database does not answer.\n', { status: 503, headers: { 'retry-after': '2' } })
+  if (await databaseAnswers(ctx)) return new Response('ready\n')
+  return new Response('The database does not answer.\n', { status: 503, headers: { 'retry-after': '2' } })
 }

@@ -1,7 +1,9 @@
+import { and, eq } from 'drizzle-orm'
+import { snapshot } from '../db/tables.ts'
 import type { Context } from '../domain/context.ts'
 import { acceptRecords, chainHeads } from '../domain/ingest.ts'
 import { findInstance, gone, openEpoch, redeemToken, seen } from '../domain/planes.ts'
-import { deltasSince, nextEnvelopeSequence, part, snapshotOf } from '../domain/snapshots.ts'
+import { deltasSince, part, snapshotOf } from '../domain/snapshots.ts'
 
 /** What the link asks of the domain, with the context already given. */
 export interface LinkDomain {
@@ -15,9 +17,12 @@ export interface LinkDomain {
   snapshotOf: Bound<typeof snapshotOf>
   part: Bound<typeof part>
   deltasSince: Bound<typeof deltasSince>
-  nextEnvelopeSequence: Bound<typeof nextEnvelopeSequence>
+  /** The bytes of a kept snapshot's manifest by its digest; undefined where this tenant has none such. */
+  manifest(tenant: string, digest: string): Promise<Buffer | undefined>
   /** Wakes when a tenant's configuration or keys changed; '' = perhaps any tenant's. */
   onConfigChange(wake: (tenant: string) => void): Promise<() => Promise<void>>
+  /** Wakes when an instance of a tenant joined or was retired; '' = perhaps any tenant's. */
+  onPlanesChange(wake: (tenant: string) => void): Promise<() => Promise<void>>
   now(): number
 }
 
@@ -35,8 +40,20 @@ export function linkDomain(ctx: Context): LinkDomain {
     snapshotOf: (tenant) => snapshotOf(ctx, tenant),
     part: (tenant, digest) => part(ctx, tenant, digest),
     deltasSince: (tenant, number) => deltasSince(ctx, tenant, number),
-    nextEnvelopeSequence: (tenant) => nextEnvelopeSequence(ctx, tenant),
+    manifest: (tenant, digest) => manifest(ctx, tenant, digest),
     onConfigChange: (wake) => ctx.db.listen('config', wake),
+    onPlanesChange: (wake) => ctx.db.listen('planes', wake),
     now: () => ctx.clock.now(),
   }
+}
+
+async function manifest(ctx: Context, tenant: string, digest: string): Promise<Buffer | undefined> {
+  const [row] = await ctx.db.withTenant(tenant, (tx) =>
+    tx
+      .select({ manifest: snapshot.manifest })
+      .from(snapshot)
+      .where(and(eq(snapshot.tenant, tenant), eq(snapshot.contentDigest, digest)))
+      .limit(1),
+  )
+  return row?.manifest
 }

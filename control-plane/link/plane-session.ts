@@ -9,8 +9,10 @@ import {
   unacknowledgedBytesMax,
   welcomeStatement,
 } from '../../schema/link.ts'
+import type { SignedDocument } from '../domain/installation.ts'
 import type { Instance } from '../domain/planes.ts'
 import type { LinkDomain } from './domain.ts'
+import type { PartTokens } from './part-tokens.ts'
 import { type Outlet, SendQueue } from './send-queue.ts'
 import type { OnlineKey } from './trust.ts'
 
@@ -27,6 +29,9 @@ type Records = Extract<PlaneMessage, { type: 'records' }>
 export interface SessionHost {
   domain: LinkDomain
   online: OnlineKey
+  partTokens: PartTokens
+  /** The trust roots that lead on from the one a plane has pinned. */
+  rootsAfter(pinnedVersion: number): SignedDocument[]
   /** The link is believed: it takes the place of an older one of the same instance and is brought up to date. */
   opened(session: PlaneSession): void
   log(level: 'info' | 'warn' | 'error', sentence: string): void
@@ -34,8 +39,6 @@ export interface SessionHost {
 
 /** One plane's link: challenge, hello, welcome; then heartbeats and records in, acknowledgements, deltas and snapshots out. */
 export class PlaneSession {
-  /** Bearer for parts, valid while this link is open. */
-  readonly partToken = randomBytes(32).toString('base64url')
   /** What the plane holds or was sent. */
   held: { contentDigest: string | null; deltaNumber: number } = { contentDigest: null, deltaNumber: 0 }
   /** When the plane last said something, by the clock that never goes back. */
@@ -156,7 +159,8 @@ export class PlaneSession {
       return this.end('This instance is not enrolled here. Enrol it again with a new token.')
     const epoch = await this.#host.domain.openEpoch(instance.id, hello)
     const heads = await this.#host.domain.chainHeads(instance.id)
-    if (this.state === 'closed') return
+    // Nobody else knows of this link yet, so nobody else would say that it is gone.
+    if (this.state === 'closed') return this.#host.domain.gone(instance.id)
     this.#instance = instance
     this.epoch = epoch
     const own = hello.held.find(({ tenant }) => tenant === instance.tenant)
@@ -172,16 +176,16 @@ export class PlaneSession {
   }
 
   #welcome(hello: Hello, epoch: number, heads: Extract<ControlMessage, { type: 'welcome' }>['heads']): ControlMessage {
-    const { online, domain } = this.#host
+    const { online, domain, partTokens, rootsAfter } = this.#host
     const statement = welcomeStatement(this.#nonce, hello.nonce, hello.instance, epoch)
     return {
       type: 'welcome',
       epoch,
       keyid: online.id,
       signature: sign(null, statement, online.key).toString('base64'),
-      partToken: this.partToken,
+      partToken: partTokens.issue({ instance: hello.instance, epoch }),
       serverTimeMs: domain.now(),
-      roots: [],
+      roots: rootsAfter(hello.rootVersion),
       heads,
     }
   }

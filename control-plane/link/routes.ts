@@ -1,13 +1,12 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from 'bun'
 import { linkFrameBytesMax } from '../../schema/link.ts'
 import type { Context } from '../domain/context.ts'
-import type { Installation } from '../domain/installation.ts'
 import { type LinkDomain, linkDomain } from './domain.ts'
 import { enroll, refusal } from './enroll.ts'
 import { servePart } from './parts.ts'
 import { PlaneSession, type SessionHost } from './plane-session.ts'
 import { PlaneSessions } from './sessions.ts'
-import { onlineKeyOf } from './trust.ts'
+import { onlineKeyOf, type RootedInstallation, rootsAfter } from './trust.ts'
 
 /** What a plane's socket carries. */
 export interface PlaneSocketData {
@@ -31,15 +30,20 @@ const logToStderr: SessionHost['log'] = (level, sentence) => console.error(`${le
 /** The control plane's side of the link. */
 export function planeRoutes(options: {
   ctx: Context
-  installation: Installation
+  installation: RootedInstallation
   log?: SessionHost['log']
 }): PlaneRoutes {
   return routesOver(linkDomain(options.ctx), options.installation, options.log ?? logToStderr)
 }
 
 /** The same over any domain. */
-export function routesOver(domain: LinkDomain, installation: Installation, log: SessionHost['log']): PlaneRoutes {
-  const sessions = new PlaneSessions(domain, onlineKeyOf(installation), log)
+export function routesOver(domain: LinkDomain, installation: RootedInstallation, log: SessionHost['log']): PlaneRoutes {
+  const sessions = new PlaneSessions({
+    domain,
+    online: onlineKeyOf(installation),
+    rootsAfter: rootsAfter(installation),
+    log,
+  })
   return {
     prefix: '/plane/v1/',
     kind: 'plane',

@@ -1,4 +1,8 @@
+import type { Instance } from '../domain/planes.ts'
+import { coalesce } from './coalesce.ts'
 import type { LinkDomain } from './domain.ts'
+import { PartBearers } from './part-bearers.ts'
+import { PartTokens } from './part-tokens.ts'
 import { helloMsMax, type PlaneSession, type SessionHost, silenceMsMax } from './plane-session.ts'
 import { TenantFeed } from './tenant-feed.ts'
 import type { OnlineKey } from './trust.ts'
@@ -8,30 +12,47 @@ export const unprovenMax = 128
 /** Planes are brought up to date at least this often, should a notification be lost. */
 const refreshMs = 15_000
 const sweepMs = 2_000
-const retryMs = 1_000
+const retryMsMin = 25
+const retryMsMax = 1_600
 
 /** All links of this control plane. */
 export class PlaneSessions implements SessionHost {
   readonly domain: LinkDomain
   readonly online: OnlineKey
+  readonly rootsAfter: SessionHost['rootsAfter']
+  readonly partTokens: PartTokens
   readonly log: SessionHost['log']
+  readonly #bearers: PartBearers
   readonly #all = new Set<PlaneSession>()
+  /** Those that a feed brings up to date. */
+  readonly #served = new Set<PlaneSession>()
   readonly #byInstance = new Map<string, PlaneSession>()
-  readonly #byToken = new Map<string, PlaneSession>()
   readonly #feeds = new Map<string, TenantFeed>()
   readonly #timers: NodeJS.Timeout[]
-  #stopListening: Promise<() => Promise<void>>
+  readonly #listening: Promise<() => Promise<void>>[]
+  readonly #endRetired = coalesce(() => this.#findRetired())
 
-  constructor(domain: LinkDomain, online: OnlineKey, log: SessionHost['log']) {
+  constructor({ domain, online, rootsAfter, log }: Pick<SessionHost, 'domain' | 'online' | 'rootsAfter' | 'log'>) {
     this.domain = domain
     this.online = online
+    this.rootsAfter = rootsAfter
     this.log = log
-    this.#stopListening = domain.onConfigChange((tenant) => this.#wake(tenant))
-    // Its failure is told by `close` and by what else uses the database; the timer below covers for it.
-    this.#stopListening.catch(() =>
-      log('error', 'Changes of configuration are not notified; planes hear of them late.'),
-    )
-    this.#timers = [setInterval(() => this.#sweep(), sweepMs), setInterval(() => this.#wake(''), refreshMs)]
+    this.partTokens = new PartTokens(online)
+    this.#bearers = new PartBearers(domain)
+    this.#listening = [
+      domain.onConfigChange((tenant) => this.#wake(tenant)),
+      domain.onPlanesChange(() => this.#planesChanged()),
+    ]
+    // Their failure is told by `close` and by what else uses the database; the timer below covers for them.
+    for (const listening of this.#listening)
+      listening.catch(() => log('error', 'Changes are not notified by the database; planes hear of them late.'))
+    this.#timers = [
+      setInterval(() => this.#sweep(), sweepMs),
+      setInterval(() => {
+        this.#wake('')
+        this.#planesChanged()
+      }, refreshMs),
+    ]
     for (const timer of this.#timers) timer.unref()
   }
 
@@ -50,22 +71,25 @@ export class PlaneSessions implements SessionHost {
     this.#byInstance.set(id, newer)
     older?.end('A newer link of this instance has opened.')
     if (older === session) return
-    this.#byToken.set(session.partToken, session)
+    this.#served.add(session)
     const feed = this.#feeds.get(tenant) ?? new TenantFeed(tenant, this.domain, this.online)
     this.#feeds.set(tenant, feed)
     feed.add(session)
     this.#wakeFeed(feed)
   }
 
-  /** The open link that was given this bearer token. */
-  withToken(token: string): PlaneSession | undefined {
-    const session = this.#byToken.get(token)
-    return session?.state === 'open' ? session : undefined
+  /** The open link that was given this bearer token, or the instance whose link another control plane holds. */
+  async withToken(token: string): Promise<PlaneSession | Instance | undefined> {
+    const bearer = this.partTokens.read(token)
+    if (!bearer) return undefined
+    const own = this.#byInstance.get(bearer.instance)
+    if (own?.state === 'open' && own.epoch === bearer.epoch) return own
+    return this.#bearers.find(bearer)
   }
 
   remove(session: PlaneSession): void {
     this.#all.delete(session)
-    if (!this.#byToken.delete(session.partToken)) return
+    if (!this.#served.delete(session)) return
     const { id, tenant } = session.instance
     const feed = this.#feeds.get(tenant)
     feed?.remove(session)
@@ -82,7 +106,7 @@ export class PlaneSessions implements SessionHost {
       session.end('The control plane is stopping.')
       this.remove(session)
     }
-    await (await this.#stopListening.catch(() => undefined))?.()
+    for (const listening of this.#listening) await (await listening.catch(() => undefined))?.()
   }
 
   #wake(tenant: string): void {
@@ -90,11 +114,26 @@ export class PlaneSessions implements SessionHost {
     else this.#wakeFeed(this.#feeds.get(tenant))
   }
 
-  #wakeFeed(feed: TenantFeed | undefined): void {
+  /** A failure may be a passing one, such as two control planes that keep the same snapshot at once: the first retry is soon. */
+  #wakeFeed(feed: TenantFeed | undefined, afterMs = retryMsMin): void {
     feed?.wake().catch((error) => {
-      this.log('warn', `Planes could not be brought up to date, trying again: ${String(error)}`)
-      setTimeout(() => this.#wakeFeed(feed), retryMs).unref()
+      if (afterMs > retryMsMin)
+        this.log('warn', `Planes could not be brought up to date, trying again: ${String(error)}`)
+      setTimeout(() => this.#wakeFeed(feed, Math.min(afterMs * 4, retryMsMax)), afterMs).unref()
     })
+  }
+
+  #planesChanged(): void {
+    this.#endRetired().catch((error) =>
+      this.log('warn', `Retired instances could not be looked for, trying again: ${String(error)}`),
+    )
+  }
+
+  async #findRetired(): Promise<void> {
+    for (const session of [...this.#served]) {
+      const instance = await this.domain.findInstance(session.instance.id)
+      if (!instance || instance.state === 'RETIRED') session.end('This instance was retired.')
+    }
   }
 
   #sweep(): void {

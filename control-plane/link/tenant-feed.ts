@@ -12,10 +12,9 @@ const envelopeValidMs = 6 * 3_600_000
 /** The oldest gateway that can run what is compiled here. */
 const minimumPlaneVersion = '0.1.0'
 
-/** A content with the sequence that envelopes over it carry. */
-interface Numbered {
+/** A content with what its envelopes and its fetching ask of it. */
+interface Known {
   snapshot: CurrentSnapshot
-  sequence: number
   digests: ReadonlySet<string>
   hasSecrets: boolean
 }
@@ -28,7 +27,7 @@ export class TenantFeed {
   readonly #sessions = new Set<PlaneSession>()
   readonly #wakeDeltas = coalesce(() => this.#sendDeltas())
   readonly #wakeSnapshot = coalesce(() => this.#sendSnapshot())
-  #numbered: Numbered | undefined
+  #known: Known | undefined
 
   constructor(tenant: string, domain: LinkDomain, online: OnlineKey) {
     this.#tenant = tenant
@@ -72,36 +71,33 @@ export class TenantFeed {
 
   async #sendSnapshot(): Promise<void> {
     if (this.#sessions.size === 0) return
-    const numbered = await this.#current()
-    const { contentDigest, deltaNumber } = numbered.snapshot
+    const known = await this.#current()
+    const { contentDigest, deltaNumber } = known.snapshot
     for (const session of this.#sessions) {
       if (session.held.contentDigest === contentDigest) continue
-      const envelope = await this.#envelope(numbered, session)
-      session.offer(contentDigest, numbered.snapshot.manifest, numbered.digests)
+      const envelope = await this.#envelope(known, session)
+      session.offer(contentDigest, known.snapshot.manifest, known.digests)
       session.send({ type: 'snapshot', tenant: this.#tenant, envelope }, 'urgent')
+      // A plane that runs an older snapshot is sent the deltas as well: they are in force before the new one is fetched.
+      if (session.held.contentDigest === null) session.held.deltaNumber = deltaNumber
       session.held.contentDigest = contentDigest
-      session.held.deltaNumber = Math.max(session.held.deltaNumber, deltaNumber)
     }
     await this.#wakeDeltas()
   }
 
-  /** The sequence is taken before the content is read, so that a later number never stands for an older content. */
-  async #current(): Promise<Numbered> {
-    const seen = await this.#domain.snapshotOf(this.#tenant)
-    if (this.#numbered?.snapshot.contentDigest === seen.contentDigest) return this.#numbered
-    const sequence = await this.#domain.nextEnvelopeSequence(this.#tenant)
+  async #current(): Promise<Known> {
     const snapshot = await this.#domain.snapshotOf(this.#tenant)
+    if (this.#known?.snapshot.contentDigest === snapshot.contentDigest) return this.#known
     const { parts } = JSON.parse(snapshot.manifest.toString('utf8')) as SnapshotManifest
-    this.#numbered = {
+    this.#known = {
       snapshot,
-      sequence,
       digests: new Set(parts.map(({ digest }) => digest)),
       hasSecrets: parts.some(({ name }) => name === 'secrets'),
     }
-    return this.#numbered
+    return this.#known
   }
 
-  async #envelope({ snapshot, sequence, hasSecrets }: Numbered, session: PlaneSession) {
+  async #envelope({ snapshot, hasSecrets }: Known, session: PlaneSession) {
     const nowMs = this.#domain.now()
     return sealEnvelope(
       {
@@ -110,7 +106,8 @@ export class TenantFeed {
         role: 'online',
         audience: { kind: 'instance', id: session.instance.id },
         tenant: this.#tenant,
-        sequence,
+        // One content per revision, whichever control plane asks first: so every one of them gives it the same number.
+        sequence: snapshot.revision,
         contentDigest: snapshot.contentDigest,
         revision: snapshot.revision,
         deltaNumber: snapshot.deltaNumber,

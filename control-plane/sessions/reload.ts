@@ -18,7 +18,7 @@ export async function reloadActor(ctx: Context, actor: Actor): Promise<Actor | u
     if (tenant?.kind !== 'tenant' || key?.kind !== 'apiKey' || !isLive(key) || !isLive(principal)) return undefined
     const [facts] = await apiKeyFacts(tx, actor.tenant, [key.id], nowMs)
     if (!facts || facts.state === 'REVOKED' || facts.state === 'EXPIRED') return undefined
-    return { ...actor, permissions: keyPermissions(tenant, key) }
+    return { ...actor, permissions: keyPermissions(tenant, key, actor.operates) }
   })
 }
 

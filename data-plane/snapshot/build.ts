@@ -47,6 +47,7 @@ export function buildRunning(parts: VerifiedParts): RunningSnapshot | Unreadable
     ...resources,
     policies: deepFreeze(config.policies),
     findAlias: indexAliases(resources.aliases),
+    keyShards: Object.freeze(table),
     findKey: (hash: Uint8Array) => {
       const shard = table[hash[0]!]
       const row = shard && findKey(shard, hash)

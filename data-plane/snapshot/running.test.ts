@@ -4,8 +4,8 @@ import { hashKey, type KeyRow, mintKey, packKeys } from '../../schema/key-table.
 import type { KeyDelta, SnapshotConfig } from '../../schema/snapshot.ts'
 import { buildRunning, type VerifiedParts } from './build.ts'
 import { isUnpriced, ratesFor } from './rates.ts'
-import type { RunningSnapshot } from './running.ts'
-import { Freshness, KeyOverlay, runningSet, runningTenant } from './running-set.ts'
+import type { RunningSet, RunningSnapshot } from './running.ts'
+import { Freshness, KeyOverlay, type OverlayDirectory, runningSet, runningTenant } from './running-set.ts'
 
 const grant = {
   team: null,
@@ -349,6 +349,58 @@ describe('several tenants', () => {
     const set = runningSet([member('ten_1', mine), member('ten_2', theirs)])
     expect(set.lookupKey(hashKey(mine))?.snapshot.tenant.id).toBe('ten_1')
     expect(set.lookupKey(hashKey(theirs))?.snapshot.tenant.id).toBe('ten_2')
+  })
+
+  const memberOf = (tenant: string, keys: string[], revision: number, overlays: OverlayDirectory) => {
+    const parts = partsOf({ tenant: { ...config.tenant, id: tenant } }, packKeys(keys.map((key) => rowOf(key))))
+    const running = buildRunning({ ...parts, tenant, deltaNumber: revision }) as RunningSnapshot
+    const overlay = new KeyOverlay(overlays)
+    return { tenant: runningTenant(running, overlay, new Freshness(0, () => 0)), overlay }
+  }
+
+  it('change one by one: what a newer snapshot dropped is gone, what others hold stays, deltas hold over all', () => {
+    const overlays: OverlayDirectory = new Map()
+    const [stays, goes, comes, other] = [mintKey('slk'), mintKey('slk'), mintKey('slk'), mintKey('slk')]
+    const theirs = memberOf('ten_2', [other], 1, overlays)
+    const before = runningSet([memberOf('ten_1', [stays, goes], 1, overlays), theirs])
+    const set = runningSet([memberOf('ten_1', [stays, comes], 2, overlays), theirs], before)
+    const holder = (of: RunningSet, key: string) => of.lookupKey(hashKey(key))?.snapshot.tenant.id
+    expect([stays, goes, comes, other].map((key) => holder(set, key))).toEqual(['ten_1', undefined, 'ten_1', 'ten_2'])
+    expect([stays, goes, comes, other].map((key) => holder(before, key))).toEqual([
+      'ten_1',
+      'ten_1',
+      undefined,
+      'ten_2',
+    ])
+    theirs.overlay.apply(deltaOf(9, other, { revoked: true }))
+    expect(set.lookupKey(hashKey(other))).toMatchObject({ revoked: true, tenant: theirs.tenant })
+    const alone = runningSet([theirs], set)
+    expect([holder(alone, stays), holder(alone, other)]).toEqual([undefined, 'ten_2'])
+  })
+
+  it('cost a lookup no more when there are a thousand of them', () => {
+    const overlays: OverlayDirectory = new Map()
+    const each = (count: number) => {
+      const keys = Array.from({ length: count }, () => Array.from({ length: 20 }, () => mintKey('slk')))
+      const members = keys.map((own, at) => memberOf(`ten_${at}`, own, 1, overlays))
+      let set = runningSet(members)
+      const swappedMs = performance.now()
+      set = runningSet([memberOf('ten_0', [...keys[0]!, mintKey('slk')], 2, overlays), ...members.slice(1)], set)
+      const swapMs = performance.now() - swappedMs
+      const hashes = keys.flat().map((key) => hashKey(key))
+      const beganMs = performance.now()
+      for (let round = 0; round < 10_000 / count; round++)
+        for (let at = 0; at < count; at++) if (!set.lookupKey(hashes[at * 20]!)) throw new Error('a key was not found')
+      return { eachUs: (performance.now() - beganMs) / 10, swapMs }
+    }
+    each(1)
+    const [one, thousand] = [each(1), each(1_000)]
+    console.log(
+      `a lookup among 1 tenant ${one.eachUs.toFixed(2)} µs, 1,000 ${thousand.eachUs.toFixed(2)} µs; ` +
+        `one of 1,000 swapped in ${thousand.swapMs.toFixed(1)} ms`,
+    )
+    expect(thousand.eachUs).toBeLessThan(50)
+    expect(thousand.swapMs).toBeLessThan(100)
   })
 })
 

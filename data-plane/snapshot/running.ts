@@ -27,6 +27,8 @@ export interface RunningSnapshot {
   readonly policies: readonly SnapshotPolicy[]
   /** The alias a model name asks for: exact first, then the longest prefix among aliases that end in `*`. */
   findAlias(name: string): RunningAlias | undefined
+  /** Key tables by first byte of the hash, as they came: what several snapshots are indexed by. */
+  readonly keyShards: readonly (Uint8Array | undefined)[]
   /** A key of this snapshot's own parts, without the deltas that came after. The request path asks `RunningSet.lookupKey`. */
   findKey(hash: Uint8Array): SnapshotKey | undefined
 }

@@ -46,8 +46,9 @@ export class DomainDouble implements LinkDomain {
   readonly #keys = new Map<string, { apiKey: string; revoked: boolean }>()
   readonly #contentKey = randomBytes(32)
   readonly #parts = new Map<string, Buffer>()
+  readonly #planeWakes = new Set<(tenant: string) => void>()
   readonly #wakes = new Set<(tenant: string) => void>()
-  #envelopes = 0
+  readonly #manifests = new Map<string, Buffer>()
   #compiled: { revision: number; deltaNumber: number } | undefined
 
   /** Issues or revokes a key, as the verbs do: a delta in the same breath. */
@@ -73,6 +74,16 @@ export class DomainDouble implements LinkDomain {
   onConfigChange = async (wake: (tenant: string) => void) => {
     this.#wakes.add(wake)
     return async () => void this.#wakes.delete(wake)
+  }
+
+  retire(instance: string): void {
+    this.instances.get(instance)!.state = 'RETIRED'
+    for (const wake of this.#planeWakes) wake(this.tenant)
+  }
+
+  onPlanesChange = async (wake: (tenant: string) => void) => {
+    this.#planeWakes.add(wake)
+    return async () => void this.#planeWakes.delete(wake)
   }
 
   redeemToken: LinkDomain['redeemToken'] = async ({ token, signingKey, encryptionKey, host, version }) => {
@@ -105,12 +116,17 @@ export class DomainDouble implements LinkDomain {
   }
 
   findInstance: LinkDomain['findInstance'] = async (id) => this.instances.get(id)
-  openEpoch: LinkDomain['openEpoch'] = async (id) => ++this.instances.get(id)!.epoch
+  openEpoch: LinkDomain['openEpoch'] = async (id) => {
+    const instance = this.instances.get(id)!
+    instance.lastSeenAt = new Date(this.nowMs())
+    return ++instance.epoch
+  }
   seen: LinkDomain['seen'] = async (_instance, heartbeat) => void this.heartbeats.push(heartbeat)
   gone: LinkDomain['gone'] = async (instance) => void this.goneInstances.push(instance)
   deltasSince: LinkDomain['deltasSince'] = async (_tenant, number) =>
     this.deltas.filter((delta) => delta.number > number)
-  nextEnvelopeSequence: LinkDomain['nextEnvelopeSequence'] = async () => ++this.#envelopes
+  manifest: LinkDomain['manifest'] = async (tenant, digest) =>
+    tenant === this.tenant ? this.#manifests.get(digest) : undefined
   part: LinkDomain['part'] = async (tenant, digest) => {
     const bytes = tenant === this.tenant ? this.#parts.get(digest) : undefined
     return bytes && this.spoil(bytes)
@@ -124,6 +140,7 @@ export class DomainDouble implements LinkDomain {
     const parts = this.#compile(this.#compiled.deltaNumber)
     for (const bytes of parts.values()) this.#parts.set(digestOf(bytes), Buffer.from(bytes))
     const { bytes: manifest, digest: contentDigest } = writeManifest({ tenant, ...this.#compiled, parts })
+    this.#manifests.set(contentDigest, manifest)
     return { tenant, ...this.#compiled, contentDigest, manifest, contentKey: this.#contentKey }
   }
 

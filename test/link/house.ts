@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { type InstanceIdentity, openInstance } from '../../adapters/ports/instance-identity.ts'
 import { openPlaneLink, type PlaneLink, type RecordSource } from '../../adapters/ports/link-client.ts'
 import { SnapshotStore } from '../../adapters/ports/snapshot-store.ts'
-import type { Installation } from '../../control-plane/domain/installation.ts'
 import type { LinkDomain } from '../../control-plane/link/domain.ts'
 import { type PlaneRoutes, type PlaneSocketData, routesOver } from '../../control-plane/link/routes.ts'
+import type { RootedInstallation } from '../../control-plane/link/trust.ts'
 import { JournalDouble } from './journal-double.ts'
 
 const undo: (() => unknown)[] = []
@@ -30,7 +30,7 @@ export interface ControlPlane {
 }
 
 /** The control plane's side of the link on a port of its own. */
-export function startControlPlane(domain: LinkDomain, installation: Installation, port = 0): ControlPlane {
+export function startControlPlane(domain: LinkDomain, installation: RootedInstallation, port = 0): ControlPlane {
   const said: string[] = []
   const routes: PlaneRoutes = routesOver(domain, installation, (level, sentence) => said.push(`${level}: ${sentence}`))
   const server = Bun.serve<PlaneSocketData>({

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -104,6 +104,8 @@ async function killTree(server: Started): Promise<void> {
     }
   }
   await killed
+  // Shared memory is held until the last of them is gone.
+  while (children.some((pid) => existsSync(`/proc/${pid}`))) await Bun.sleep(5)
 }
 
 function userFlags(user: string): string[] {

@@ -98,9 +98,10 @@ describe('the journal', () => {
     await recorder.close()
     const file = segmentFile()
     const bytes = readFileSync(file)
-    const { frames, end } = readFrames(bytes)
-    const last = frames.at(-1)!
-    for (let at = last.at + 1; at < end; at += Math.max(1, Math.floor((end - last.at) / 40))) {
+    const { frames } = readFrames(bytes)
+    // The very last frame only says that the journal was closed.
+    const last = frames.at(-2)!
+    for (let at = last.at + 1; at < last.end; at += Math.max(1, Math.floor((last.end - last.at) / 40))) {
       const torn = Buffer.from(bytes)
       torn.fill(0, at)
       writeFileSync(file, torn)
@@ -183,6 +184,38 @@ describe('the journal', () => {
     const [next] = second.next(tenant, 0, 200, { records: 1, bytes: 1e6 })
     expect(JSON.parse(next!)).toMatchObject({ sequence: 200, previousHash: recordHash(texts[199]!) })
     await second.close()
+  })
+
+  it('still delivers what was undelivered at a kill, over all segments that it began since', async () => {
+    const first = await open()
+    const alias = 'x'.repeat(200_000)
+    for (let at = 0; at < 200; at++) await first.record(draft({ alias }))
+    expect(readdirSync(join(dataDir, 'journal')).length).toBeGreaterThan(2)
+    // No close: the process is gone.
+    const second = await open()
+    expect(second.backlog).toBe(200)
+    expect(textsOf(second)).toHaveLength(200)
+    checkChain(textsOf(second))
+    await second.close()
+  })
+
+  it('continues its chains although a kill came between making a segment and its first frame', async () => {
+    const first = await open()
+    first.openEpoch(3)
+    await first.record(draft())
+    const folder = join(dataDir, 'journal')
+    // Made and sized, but nothing was written to it yet; or not even sized.
+    for (const bytes of [Buffer.alloc(4096), Buffer.alloc(0)]) {
+      writeFileSync(join(folder, '0000000002.journal'), bytes)
+      const second = await open()
+      expect(readdirSync(folder)).toEqual(['0000000001.journal'])
+      await second.record(draft())
+      checkChain(textsOf(second, tenant, 3))
+    }
+    const third = await open()
+    expect(textsOf(third, tenant, 3)).toHaveLength(3)
+    checkChain(textsOf(third, tenant, 3))
+    await third.close()
   })
 
   it('keeps a segment while an exchange that began in it is still open', async () => {

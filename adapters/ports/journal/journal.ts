@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { type FrameType, framePayloadBytesMax, packFrame } from './frame.ts'
+import { type FrameType, frameHeadBytes, framePayloadBytesMax, packFrame } from './frame.ts'
 import { Segment, segmentBytes } from './segment.ts'
 
 /** Frames that are written but not yet durable; more than this and the recorder refuses. */
@@ -9,27 +9,32 @@ interface Unsynced {
   type: FrameType
   payload: string
   onDurable: ((segment: Segment, at: number) => void) | undefined
-  segment: Segment
-  at: number
+  /** Where it was written; null while it could not be. */
+  place: { segment: Segment; at: number } | null
 }
 
 /** What a new segment begins with, so that older ones can be removed: the state that they led to. */
 export type SegmentStart = () => string
 
+const reopenEveryMs = 1_000
+
 /**
  * The files of the journal: one writer, group commit without a timer (the next sync starts when the last one ends), frames
- * written to the operating system at once or with the next sync. A failed sync is final for its segment: what it held goes
- * into a new one.
+ * written to the operating system at once. A failed write or sync is final for its segment: what was not durable is written
+ * again, into a new one, as soon as the disk takes it.
  */
 export class Journal {
   readonly segments = new Map<number, Segment>()
   #current: Segment
+  /** Frames that no sync has covered yet, in order. */
   #unsynced: Unsynced[] = []
+  /** Frames of the sync under way. */
+  #syncing: Unsynced[] = []
   #unsyncedBytes = 0
-  #waiters: (() => void)[] = []
-  #syncing = false
+  #waiters: ((isDurable: boolean) => void)[] = []
+  #isSyncing = false
   #broken: string | undefined
-  #reopenAtMs = 0
+  #reopening: ReturnType<typeof setTimeout> | undefined
 
   constructor(
     readonly folder: string,
@@ -49,7 +54,6 @@ export class Journal {
 
   /** Why nothing can be recorded now; undefined where it can. */
   get trouble(): string | undefined {
-    if (this.#broken && Date.now() >= this.#reopenAtMs) this.#reopen()
     if (this.#broken) return this.#broken
     if (this.#unsyncedBytes > unsyncedBytesMax) return 'The disk is too slow for the records that are waiting.'
     if (this.segments.size * segmentBytes > this.bytesMax)
@@ -57,99 +61,127 @@ export class Journal {
     return undefined
   }
 
-  /** Appends a frame; it is in the operating system's hands when this returns. `onDurable` is told where it is. */
+  /** Appends a frame; unless there is trouble it is in the operating system's hands when this returns. */
   append(type: FrameType, payload: string, onDurable?: Unsynced['onDurable']): void {
-    const bytes = packFrame(type, this.#current.synced, payload)
-    if (bytes.length > framePayloadBytesMax) throw new Error('a journal frame is too large')
-    if (!this.#current.hasRoom(bytes.length)) this.#roll()
-    const at = this.#current.end
+    if (payload.length * 3 > framePayloadBytesMax && Buffer.byteLength(payload) > framePayloadBytesMax)
+      throw new Error('a journal frame is too large')
+    const frame: Unsynced = { type, payload, onDurable, place: null }
+    this.#unsynced.push(frame)
+    this.#unsyncedBytes += payload.length
+    if (this.#broken === undefined) this.#write(frame)
+  }
+
+  #write(frame: Unsynced): void {
     try {
-      this.#current.write(bytes)
+      if (!this.#current.hasRoom(frameBytes(frame.payload))) this.#roll()
+      const segment = this.#current
+      const at = segment.end
+      segment.write(packFrame(frame.type, segment.synced, frame.payload))
+      frame.place = { segment, at }
     } catch (error) {
       this.#breakWith(error)
     }
-    this.#unsynced.push({ type, payload, onDurable, segment: this.#current, at })
-    this.#unsyncedBytes += bytes.length
   }
 
   /** Resolves when everything appended so far is on disk; false where it could not be brought there. */
   durable(): Promise<boolean> {
     return new Promise((resolve) => {
-      const settle = () => resolve(this.#broken === undefined)
-      this.#waiters.push(settle)
-      if (!this.#syncing) void this.#syncLoop()
+      this.#waiters.push(resolve)
+      if (!this.#isSyncing) void this.#syncLoop()
     })
   }
 
   async #syncLoop(): Promise<void> {
-    this.#syncing = true
+    this.#isSyncing = true
     while (this.#waiters.length > 0) {
       const waiters = this.#waiters
-      const frames = this.#unsynced
       this.#waiters = []
-      this.#unsynced = []
-      if (this.#broken) {
-        this.#unsynced = [...frames, ...this.#unsynced]
-        for (const settle of waiters) settle()
-        continue
-      }
-      try {
-        for (const segment of new Set(frames.map((frame) => frame.segment))) await segment.sync()
-        this.#unsyncedBytes = this.#unsynced.reduce((sum, frame) => sum + frame.payload.length, 0)
-        for (const frame of frames) frame.onDurable?.(frame.segment, frame.at)
-      } catch (error) {
-        this.#unsynced = [...frames, ...this.#unsynced]
-        this.#breakWith(error)
-      }
-      for (const settle of waiters) settle()
+      const isDurable = this.#broken === undefined && (await this.#syncOnce())
+      for (const settle of waiters) settle(isDurable)
     }
-    this.#syncing = false
+    this.#isSyncing = false
+  }
+
+  async #syncOnce(): Promise<boolean> {
+    const frames = this.#unsynced
+    this.#unsynced = []
+    this.#syncing = frames
+    try {
+      for (const segment of new Set(frames.map(({ place }) => place!.segment))) await segment.sync()
+    } catch (error) {
+      this.#unsynced = [...frames, ...this.#unsynced]
+      this.#breakWith(error)
+      return false
+    } finally {
+      this.#syncing = []
+    }
+    this.#unsyncedBytes = this.#unsynced.reduce((sum, { payload }) => sum + payload.length, 0)
+    for (const { onDurable, place } of frames) onDurable?.(place!.segment, place!.at)
+    return true
   }
 
   /** From here on nothing is kept until another segment takes it: a second sync of this one could falsely succeed. */
   #breakWith(error: unknown): void {
     this.#broken = `The disk refused to keep the journal (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}).`
-    this.#reopenAtMs = Date.now() + 1_000
+    this.#reopening ??= setTimeout(() => {
+      this.#reopening = undefined
+      this.#reopen()
+    }, reopenEveryMs)
   }
 
-  /** After a failed sync: what was not durable is written again, into a segment of its own. */
+  /** Cuts the broken segment to what is safe in it, and writes what was not safe into a new one. */
   #reopen(): void {
-    this.#reopenAtMs = Date.now() + 1_000
     try {
-      this.#roll()
-      const frames = this.#unsynced
-      this.#unsynced = []
-      for (const frame of frames) this.append(frame.type, frame.payload, frame.onDurable)
-      this.#broken = undefined
-    } catch {
-      // Still broken; tried again in a second.
+      if (this.#current.synced === 0) this.#drop(this.#current)
+      else this.#current.cut(this.#current.synced)
+      this.#current = this.#create()
+    } catch (error) {
+      this.#breakWith(error)
+      return
     }
+    this.#broken = undefined
+    for (const frame of this.#unsynced) if (this.#broken === undefined) this.#write(frame)
+    void this.durable()
   }
 
+  /** The next segment. What the old one holds is made safe first, since only the last may have a torn tail. */
   #roll(): void {
+    this.#current.syncNow()
     this.#current = this.#create()
   }
 
   #create(): Segment {
     const number = Math.max(0, ...this.segments.keys()) + 1
     const segment = Segment.create(this.folder, number)
-    segment.write(packFrame('segment', 0, this.start()))
+    try {
+      segment.write(packFrame('segment', 0, this.start()))
+    } catch (error) {
+      segment.remove()
+      throw error
+    }
     this.segments.set(number, segment)
     return segment
   }
 
-  /** Removes whole segments before this one. */
+  #drop(segment: Segment): void {
+    this.segments.delete(segment.number)
+    segment.remove()
+  }
+
+  /** Removes whole segments before this one, the oldest first and none behind one that has to stay. */
   removeBefore(number: number): void {
     for (const segment of this.segments.values()) {
-      if (segment.number >= number || segment === this.#current) continue
-      if (this.#unsynced.some((frame) => frame.segment === segment)) continue
-      this.segments.delete(segment.number)
-      segment.remove()
+      if (segment.number >= number || segment === this.#current) return
+      if ([...this.#syncing, ...this.#unsynced].some(({ place }) => place?.segment === segment)) return
+      this.#drop(segment)
     }
   }
 
   async close(): Promise<void> {
     await this.durable()
+    clearTimeout(this.#reopening)
     for (const segment of this.segments.values()) segment.close()
   }
 }
+
+const frameBytes = (payload: string) => frameHeadBytes + Buffer.byteLength(payload)

@@ -64,6 +64,8 @@ export class JournalRecorder implements Recorder, RecordSource {
 
   /** A newer link's epoch: its chains begin anew. */
   openEpoch(epoch: number): void {
+    // What one link did not take is offered again on the next.
+    for (const chain of this.#chains.all) chain.refused = false
     if (epoch <= this.#epoch) return
     this.#epoch = epoch
     this.#journal.append('epoch', JSON.stringify({ epoch, bootId: this.#identity.bootId }))
@@ -89,6 +91,8 @@ export class JournalRecorder implements Recorder, RecordSource {
   }
 
   async record(draft: RecordDraft): Promise<Refusal | undefined> {
+    // What was sent is recorded whatever it takes; what was refused before must not fill the disk.
+    if (!this.#open.has(draft.id) && this.#journal.trouble) return refuse('recorder_unavailable')
     this.#append(draft)
     this.#open.delete(draft.id)
     return (await this.#journal.durable()) ? undefined : refuse('recorder_unavailable')
@@ -98,11 +102,12 @@ export class JournalRecorder implements Recorder, RecordSource {
     const chain = this.#chains.of(draft.tenant, this.#epoch)
     const sequence = chain.sequence + 1
     const canonical = canonicalRecord(this.#complete(draft, sequence, chain.hash))
-    chain.advance(sequence, recordHash(canonical))
     this.#journal.append('record', canonical, (segment, at) => {
       chain.durable(sequence, placeOf(segment.number, at), draft.at)
       for (const wake of this.#wakes) wake()
     })
+    // After it is written: a segment that it had to begin says where the chains stood before it.
+    chain.advance(sequence, recordHash(canonical))
   }
 
   /** The whole record, its keys in code-unit order. */
@@ -213,6 +218,9 @@ export class JournalRecorder implements Recorder, RecordSource {
   }
 
   async close(): Promise<void> {
+    // The last frame says that all before it were safe, so that damage to them does not pass for a torn tail.
+    await this.#journal.durable()
+    this.#journal.append('epoch', JSON.stringify({ epoch: this.#epoch, bootId: this.#identity.bootId }))
     await this.#journal.close()
   }
 }

@@ -27,6 +27,11 @@ export function replay(folder: string, instance: string): Replayed {
   const state: Replayed = { folder, segments: [], chains: new Chains(), epoch: 0, openIntents: [] }
   const intents = new Map<string, RecordDraft>()
   const numbers = segmentNumbers(folder)
+  const gap = numbers.findIndex((number, at) => at > 0 && number !== numbers[at - 1]! + 1)
+  if (gap > 0)
+    throw new Error(
+      `The journal is damaged: between ${numbers[gap - 1]} and ${numbers[gap]} in ${folder} segments are missing. Restore them from a copy, or move the data directory away to start anew; what they held is then lost.`,
+    )
   for (const number of numbers) {
     const { segment, bytes } = Segment.open(folder, number)
     const { frames, end, tail } = readFrames(bytes)
@@ -36,6 +41,11 @@ export function replay(folder: string, instance: string): Replayed {
       )
     if (tail === 'torn') segment.cut(end)
     else segment.end = segment.synced = end
+    // The process ended between making it and its first frame: without one it would not say where the chains stand.
+    if (end === 0 && number === numbers.at(-1)) {
+      segment.remove()
+      continue
+    }
     state.segments.push(segment)
     for (const frame of frames) apply(frame, segment, state, intents, instance)
   }
@@ -79,6 +89,8 @@ function begin(head: SegmentHead, state: Replayed, instance: string): void {
       `The journal belongs to another instance (${head.instance}); each needs a data directory of its own.`,
     )
   state.epoch = Math.max(state.epoch, head.epoch)
+  // Only before the oldest segment is anything missing, and that was delivered; what the others say has just been read.
+  if (state.segments.length > 1) return
   for (const { tenant, epoch, sequence, hash } of head.heads) {
     const chain = state.chains.of(tenant, epoch)
     if (sequence <= chain.sequence) continue

@@ -1,6 +1,7 @@
 import {
   closeSync,
   fdatasync,
+  fdatasyncSync,
   ftruncateSync,
   openSync,
   readdirSync,
@@ -44,9 +45,14 @@ export class Segment {
   /** Makes a new segment; its name is new too, so nothing is overwritten. */
   static create(folder: string, number: number): Segment {
     const path = join(folder, fileName(number))
-    const fd = openSync(path, 'wx+', 0o600)
-    ftruncateSync(fd, segmentBytes)
-    return new Segment(number, path, fd)
+    const segment = new Segment(number, path, openSync(path, 'wx+', 0o600))
+    try {
+      ftruncateSync(segment.fd, segmentBytes)
+    } catch (error) {
+      segment.remove()
+      throw error
+    }
+    return segment
   }
 
   /** Opens a segment that is there, with its bytes for replay. */
@@ -61,7 +67,17 @@ export class Segment {
 
   /** Hands bytes to the operating system: they survive the process, not yet the machine. */
   write(bytes: Buffer): void {
-    writeSync(this.fd, bytes, 0, bytes.length, this.end)
+    try {
+      // A full disk may take a part without calling it an error.
+      for (let done = 0; done < bytes.length; ) {
+        const written = writeSync(this.fd, bytes, done, bytes.length - done, this.end + done)
+        if (written === 0) throw Object.assign(new Error('nothing was written'), { code: 'ENOSPC' })
+        done += written
+      }
+    } catch (error) {
+      this.#blank(this.end)
+      throw error
+    }
     this.end += bytes.length
   }
 
@@ -72,12 +88,23 @@ export class Segment {
     this.synced = Math.max(this.synced, end)
   }
 
+  /** Makes it durable before this returns; for the rare moments when nothing may come in between. */
+  syncNow(): void {
+    fdatasyncSync(this.fd)
+    this.synced = this.end
+  }
+
   /** Forgets everything from `end` on, for a tail that a crash tore. */
   cut(end: number): void {
-    ftruncateSync(this.fd, end)
-    ftruncateSync(this.fd, segmentBytes)
+    this.#blank(end)
     this.end = end
     this.synced = end
+  }
+
+  /** Only zeros from here on. */
+  #blank(from: number): void {
+    ftruncateSync(this.fd, from)
+    ftruncateSync(this.fd, segmentBytes)
   }
 
   /** The text of the frame at this offset. */

@@ -12,6 +12,7 @@ CREATE TABLE "api_key_secret" (
 	CONSTRAINT "api_key_secret_tenant_api_key_hash_pk" PRIMARY KEY("tenant","api_key","hash")
 );
 --> statement-breakpoint
+ALTER TABLE "api_key_secret" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "audit_entry" (
 	"tenant" text NOT NULL,
 	"sequence" bigint NOT NULL,
@@ -31,6 +32,7 @@ CREATE TABLE "audit_entry" (
 	CONSTRAINT "audit_entry_tenant_sequence_pk" PRIMARY KEY("tenant","sequence")
 );
 --> statement-breakpoint
+ALTER TABLE "audit_entry" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "chain_head" (
 	"tenant" text NOT NULL,
 	"instance" text NOT NULL,
@@ -43,6 +45,7 @@ CREATE TABLE "chain_head" (
 	CONSTRAINT "chain_head_tenant_instance_epoch_pk" PRIMARY KEY("tenant","instance","epoch")
 );
 --> statement-breakpoint
+ALTER TABLE "chain_head" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "credential_secret" (
 	"tenant" text NOT NULL,
 	"credential" text NOT NULL,
@@ -53,6 +56,7 @@ CREATE TABLE "credential_secret" (
 	CONSTRAINT "credential_secret_tenant_credential_pk" PRIMARY KEY("tenant","credential")
 );
 --> statement-breakpoint
+ALTER TABLE "credential_secret" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "enrolment_token" (
 	"tenant" text NOT NULL,
 	"hash" "bytea" NOT NULL,
@@ -63,6 +67,7 @@ CREATE TABLE "enrolment_token" (
 	CONSTRAINT "enrolment_token_tenant_hash_pk" PRIMARY KEY("tenant","hash")
 );
 --> statement-breakpoint
+ALTER TABLE "enrolment_token" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "flight_record" (
 	"tenant" text NOT NULL,
 	"instance" text NOT NULL,
@@ -92,16 +97,19 @@ CREATE TABLE "flight_record" (
 	CONSTRAINT "flight_record_tenant_instance_epoch_sequence_pk" PRIMARY KEY("tenant","instance","epoch","sequence")
 );
 --> statement-breakpoint
+ALTER TABLE "flight_record" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "idempotency" (
 	"tenant" text NOT NULL,
+	"principal" text NOT NULL,
 	"key" text NOT NULL,
 	"operation" text NOT NULL,
 	"body_digest" text NOT NULL,
 	"result" jsonb NOT NULL,
 	"first_used_at" timestamp (3) with time zone NOT NULL,
-	CONSTRAINT "idempotency_tenant_key_pk" PRIMARY KEY("tenant","key")
+	CONSTRAINT "idempotency_tenant_principal_key_pk" PRIMARY KEY("tenant","principal","key")
 );
 --> statement-breakpoint
+ALTER TABLE "idempotency" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "installation" (
 	"id" text PRIMARY KEY NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
@@ -135,6 +143,7 @@ CREATE TABLE "instance" (
 	CONSTRAINT "instance_tenant_id_pk" PRIMARY KEY("tenant","id")
 );
 --> statement-breakpoint
+ALTER TABLE "instance" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "key_delta" (
 	"tenant" text NOT NULL,
 	"number" bigint NOT NULL,
@@ -143,6 +152,7 @@ CREATE TABLE "key_delta" (
 	CONSTRAINT "key_delta_tenant_number_pk" PRIMARY KEY("tenant","number")
 );
 --> statement-breakpoint
+ALTER TABLE "key_delta" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "log_state" (
 	"tenant" text PRIMARY KEY NOT NULL,
 	"last_number" bigint DEFAULT -1 NOT NULL,
@@ -150,6 +160,7 @@ CREATE TABLE "log_state" (
 	"events_pruned" bigint DEFAULT -1 NOT NULL
 );
 --> statement-breakpoint
+ALTER TABLE "log_state" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "outbox_event" (
 	"tenant" text NOT NULL,
 	"id" bigint GENERATED ALWAYS AS IDENTITY (sequence name "outbox_event_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
@@ -162,6 +173,7 @@ CREATE TABLE "outbox_event" (
 	CONSTRAINT "outbox_event_tenant_id_pk" PRIMARY KEY("tenant","id")
 );
 --> statement-breakpoint
+ALTER TABLE "outbox_event" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "resource" (
 	"tenant" text NOT NULL,
 	"id" text NOT NULL,
@@ -176,6 +188,7 @@ CREATE TABLE "resource" (
 	CONSTRAINT "resource_tenant_id_pk" PRIMARY KEY("tenant","id")
 );
 --> statement-breakpoint
+ALTER TABLE "resource" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "resource_history" (
 	"tenant" text NOT NULL,
 	"id" text NOT NULL,
@@ -188,6 +201,7 @@ CREATE TABLE "resource_history" (
 	CONSTRAINT "resource_history_tenant_id_revision_pk" PRIMARY KEY("tenant","id","revision")
 );
 --> statement-breakpoint
+ALTER TABLE "resource_history" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "resource_reference" (
 	"tenant" text NOT NULL,
 	"from_id" text NOT NULL,
@@ -196,6 +210,7 @@ CREATE TABLE "resource_reference" (
 	CONSTRAINT "resource_reference_tenant_from_id_path_pk" PRIMARY KEY("tenant","from_id","path")
 );
 --> statement-breakpoint
+ALTER TABLE "resource_reference" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "snapshot" (
 	"tenant" text NOT NULL,
 	"revision" bigint NOT NULL,
@@ -208,6 +223,7 @@ CREATE TABLE "snapshot" (
 	CONSTRAINT "snapshot_tenant_revision_pk" PRIMARY KEY("tenant","revision")
 );
 --> statement-breakpoint
+ALTER TABLE "snapshot" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "snapshot_part" (
 	"tenant" text NOT NULL,
 	"digest" text NOT NULL,
@@ -216,6 +232,7 @@ CREATE TABLE "snapshot_part" (
 	CONSTRAINT "snapshot_part_tenant_digest_pk" PRIMARY KEY("tenant","digest")
 );
 --> statement-breakpoint
+ALTER TABLE "snapshot_part" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "spend_rollup" (
 	"tenant" text NOT NULL,
 	"interval" text NOT NULL,
@@ -243,6 +260,7 @@ CREATE TABLE "spend_rollup" (
 	CONSTRAINT "spend_rollup_tenant_interval_at_tuple_pk" PRIMARY KEY("tenant","interval","at","tuple")
 );
 --> statement-breakpoint
+ALTER TABLE "spend_rollup" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "spend_tick" (
 	"tenant" text NOT NULL,
 	"number" bigint NOT NULL,
@@ -271,6 +289,7 @@ CREATE TABLE "spend_tick" (
 	CONSTRAINT "spend_tick_tenant_number_at_tuple_pk" PRIMARY KEY("tenant","number","at","tuple")
 );
 --> statement-breakpoint
+ALTER TABLE "spend_tick" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "tenant" (
 	"id" text PRIMARY KEY NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
@@ -279,9 +298,11 @@ CREATE TABLE "tenant" (
 	"audit_hash" text NOT NULL,
 	"delta_last" bigint DEFAULT 0 NOT NULL,
 	"envelope_last" bigint DEFAULT 0 NOT NULL,
-	"sealed_content_key" "bytea" NOT NULL
+	"sealed_content_key" "bytea" NOT NULL,
+	"operates" boolean DEFAULT false NOT NULL
 );
 --> statement-breakpoint
+ALTER TABLE "tenant" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE UNIQUE INDEX "api_key_secret_hash" ON "api_key_secret" USING btree ("hash");--> statement-breakpoint
 CREATE UNIQUE INDEX "audit_entry_id" ON "audit_entry" USING btree ("tenant","id");--> statement-breakpoint
 CREATE INDEX "audit_entry_pending" ON "audit_entry" USING btree ("tenant","sequence") WHERE number is null;--> statement-breakpoint
@@ -300,4 +321,42 @@ CREATE UNIQUE INDEX "outbox_event_position" ON "outbox_event" USING btree ("tena
 CREATE INDEX "outbox_event_pending" ON "outbox_event" USING btree ("tenant","id") WHERE number is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "resource_name" ON "resource" USING btree ("tenant","kind","name") WHERE archived_at is null;--> statement-breakpoint
 CREATE INDEX "resource_kind" ON "resource" USING btree ("tenant","kind","id");--> statement-breakpoint
-CREATE INDEX "resource_reference_to" ON "resource_reference" USING btree ("tenant","to_id");
+CREATE INDEX "resource_reference_to" ON "resource_reference" USING btree ("tenant","to_id");--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "api_key_secret" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "api_key_secret" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "audit_entry" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "audit_entry" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "chain_head" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "chain_head" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "credential_secret" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "credential_secret" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "enrolment_token" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "enrolment_token" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "flight_record" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "flight_record" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "idempotency" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "idempotency" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "instance" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "instance" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "key_delta" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "key_delta" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "log_state" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "log_state" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "outbox_event" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "outbox_event" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "resource" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "resource" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "resource_history" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "resource_history" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "resource_reference" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "resource_reference" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "snapshot" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "snapshot" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "snapshot_part" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "snapshot_part" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "spend_rollup" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "spend_rollup" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "spend_tick" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "spend_tick" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "tenant" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (id = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (id = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "tenant" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');

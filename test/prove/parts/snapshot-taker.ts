@@ -1,0 +1,95 @@
+/**
+ * A process that takes one tenant's snapshot over the link, as a gateway does, and prints what that cost it:
+ * `bun snapshot-taker.ts DATA_DIR CONTROL_URL` with the token in SLUICE_PLANE_TOKEN.
+ */
+import { openInstance } from '../../../adapters/ports/instance-identity.ts'
+import { openPlaneLink } from '../../../adapters/ports/link-client.ts'
+import { SnapshotStore } from '../../../adapters/ports/snapshot-store.ts'
+
+/** What taking a snapshot cost a gateway. */
+export interface Taken {
+  snapshotBytes: number
+  /** From the open link to the swap: fetching, verifying, writing, building. */
+  takenMs: number
+  /** From an empty process that starts on what is on disk to the swap. */
+  reopenedMs: number
+  /** The longest time for which the event loop stood still, and the sum of all beyond 5 ms. */
+  pauseMs: number
+  reopenPauseMs: number
+  residentBeforeMb: number
+  residentAfterMb: number
+}
+
+async function take(dataDir: string, controlUrl: string): Promise<Taken> {
+  const about = { controlUrl, host: 'proof', version: '0.1.0' }
+  const identity = await openInstance({ ...about, dataDir, token: process.env.SLUICE_PLANE_TOKEN ?? null })
+  if ('refused' in identity) throw new Error(identity.refused)
+  const clock = { now: Date.now, monotonic: () => performance.now() }
+  const log = (_: string, sentence: string) => console.error(sentence)
+  const open = () => SnapshotStore.open({ dataDir, identity, clock, version: about.version, log })
+  const snapshots = await open()
+  Bun.gc(true)
+  const residentBeforeMb = residentMb()
+  const watch = watchLoop()
+  let beganMs = 0
+  const swapped = new Promise<number>((resolve) => snapshots.onSwap(() => resolve(performance.now())))
+  const link = openPlaneLink({ ...about, identity, snapshots, records: noRecords, clock, log })
+  await link.opened()
+  beganMs = performance.now()
+  const takenMs = (await swapped) - beganMs
+  const pauseMs = await watch.end()
+  const residentAfterMb = residentMb()
+  await link.close()
+  await snapshots.close()
+  const watchAgain = watchLoop()
+  const againMs = performance.now()
+  const again = await open()
+  const reopenedMs = performance.now() - againMs
+  const reopenPauseMs = await watchAgain.end()
+  const snapshotBytes = [...again.current().tenants.values()].length > 0 ? bytesIn(dataDir) : 0
+  identity.close()
+  return { snapshotBytes, takenMs, reopenedMs, pauseMs, reopenPauseMs, residentBeforeMb, residentAfterMb }
+}
+
+const noRecords = {
+  pending: () => [],
+  next: () => [],
+  acked() {},
+  refused() {},
+  onDurable: () => () => {},
+  deliveredThroughMs: () => null,
+}
+
+/** Notes the longest gap between turns of the event loop. */
+function watchLoop(): { end(): Promise<number> } {
+  let lastMs = performance.now()
+  let longestMs = 0
+  let running = true
+  const turn = () => {
+    const nowMs = performance.now()
+    longestMs = Math.max(longestMs, nowMs - lastMs)
+    lastMs = nowMs
+    if (running) setTimeout(turn, 1)
+  }
+  turn()
+  return {
+    async end() {
+      await Bun.sleep(20)
+      running = false
+      return longestMs
+    },
+  }
+}
+
+const residentMb = () => process.memoryUsage.rss() / 1024 ** 2
+
+function bytesIn(dataDir: string): number {
+  const parts = new Bun.Glob('snapshots/parts/*').scanSync(dataDir)
+  return [...parts].reduce((sum, path) => sum + Bun.file(`${dataDir}/${path}`).size, 0)
+}
+
+if (import.meta.main) {
+  const [dataDir, controlUrl] = process.argv.slice(2) as [string, string]
+  console.log(JSON.stringify(await take(dataDir, controlUrl)))
+  process.exit(0)
+}
