@@ -9,7 +9,6 @@ const unknownBytes = 1024 * 1024
  * process. A body is held until its exchange closes, as every attempt encodes from it.
  */
 export class Bodies {
-  readonly #held = new WeakMap<Request, number>()
   readonly #sumMax: number
   #sum = 0
 
@@ -17,21 +16,45 @@ export class Bodies {
     this.#sumMax = Math.max(256 * 1024 * 1024, bytesMax * 4)
   }
 
-  async read(request: Request): Promise<string | Refusal> {
-    const declared = Math.min(Number(request.headers.get('content-length') ?? unknownBytes) || 0, this.bytesMax)
-    if (this.#sum + declared > this.#sumMax) return refuse('gateway_overloaded')
-    this.#hold(request, declared)
-    const text = await readBody(request, this.bytesMax)
-    if (!isRefusal(text)) this.#hold(request, text.length)
+  /** The body of one request: read it once, free it once. */
+  of(request: Request): HeldBody {
+    return new HeldBody(request, this)
+  }
+
+  hasRoom(bytes: number): boolean {
+    return this.#sum + bytes <= this.#sumMax
+  }
+
+  hold(bytes: number): void {
+    this.#sum += bytes
+  }
+}
+
+export class HeldBody {
+  #bytes = 0
+
+  constructor(
+    readonly request: Request,
+    readonly bodies: Bodies,
+  ) {}
+
+  async read(): Promise<string | Refusal> {
+    const { request, bodies } = this
+    const declared = Number(request.headers.get('content-length') ?? unknownBytes) || 0
+    const expected = Math.min(declared, bodies.bytesMax)
+    if (!bodies.hasRoom(expected)) return refuse('gateway_overloaded')
+    this.#hold(expected)
+    const text = await readBody(request, bodies.bytesMax)
+    if (!isRefusal(text)) this.#hold(text.length)
     return text
   }
 
-  free(request: Request): void {
-    this.#hold(request, 0)
+  free(): void {
+    this.#hold(0)
   }
 
-  #hold(request: Request, bytes: number): void {
-    this.#sum += bytes - (this.#held.get(request) ?? 0)
-    this.#held.set(request, bytes)
+  #hold(bytes: number): void {
+    this.bodies.hold(bytes - this.#bytes)
+    this.#bytes = bytes
   }
 }

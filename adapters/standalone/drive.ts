@@ -33,6 +33,7 @@ export class Drive {
   /** A pull is under way: it sees how the stream ends. */
   #isPulling = false
   #client: (() => AbortSignal) | undefined
+  #onLasting: () => void = () => {}
   #onClosed: () => void = () => {}
 
   constructor(
@@ -42,14 +43,14 @@ export class Drive {
 
   /**
    * Opens the exchange, makes attempts until one relays or none is left, and answers, plain or streamed. `client` gives the
-   * signal that aborts when the client leaves; `opened` is called when the request is read and admitted.
+   * signal that aborts when the client leaves; `onLasting` is called once, when the answer takes more than a moment.
    */
-  async answer(client: () => AbortSignal, opened: () => void): Promise<Response> {
+  async answer(client: () => AbortSignal, onLasting: () => void): Promise<Response> {
     const { exchange } = this
     this.#client = client
+    this.#onLasting = onLasting
     const verdict = await exchange.open().catch((error) => this.broken(error))
     if (verdict === 'refuse') return this.#refused()
-    opened()
     this.#deadlineMs = performance.now() + exchange.itinerary!.route.timeouts.totalMs
     const first = await this.#begin().catch((error) => this.broken(error))
     if (first === 'refuse') return this.#refused()
@@ -62,6 +63,7 @@ export class Drive {
    */
   #listen(): void {
     if (!this.#client) return
+    this.#onLasting()
     const client = this.#client()
     this.#client = undefined
     const leave = () => this.leave()

@@ -5,7 +5,7 @@ import { Exchange } from '../../data-plane/exchange.ts'
 import type { Ports, Upstream } from '../../data-plane/ports.ts'
 import { refuse } from '../../schema/refusals.ts'
 import { refusalAnswer } from './answers.ts'
-import { Bodies } from './bodies.ts'
+import { Bodies, type HeldBody } from './bodies.ts'
 import { Drive, type Driver } from './drive.ts'
 import { keyOf } from './key.ts'
 import type { Metrics } from './metrics.ts'
@@ -52,19 +52,22 @@ export function serveGateway(options: GatewayOptions): Gateway {
 
   const chat = async (request: Request, server: Bun.Server<undefined>): Promise<Response> => {
     if (active >= options.exchangesMax) return refusalAnswer(openaiChat, refuse('gateway_overloaded'))
-    const exchange = new Exchange(arrival(request, server, bodies), ports, breakers)
+    const body = bodies.of(request)
+    const exchange = new Exchange(arrival(request, server, body), ports, breakers)
+    let lasting = false
     active++
     exchange.onClosed = () => {
       active--
-      bodies.free(request)
+      body.free()
       metrics.closed(exchange)
-      server.timeout(request, idleS)
+      if (lasting) server.timeout(request, idleS)
     }
-    // Once opened, the exchange's own deadline and idle timeout hold.
-    return new Drive(exchange, driver).answer(
-      () => request.signal,
-      () => server.timeout(request, 0),
-    )
+    // While an answer lasts, the exchange's own deadline and idle timeout hold; most are over before that matters.
+    const onLasting = () => {
+      lasting = true
+      server.timeout(request, 0)
+    }
+    return new Drive(exchange, driver).answer(() => request.signal, onLasting)
   }
 
   const server = Bun.serve({
@@ -97,12 +100,12 @@ export function serveGateway(options: GatewayOptions): Gateway {
   }
 }
 
-function arrival(request: Request, server: Bun.Server<undefined>, bodies: Bodies): Arrival {
+function arrival(request: Request, server: Bun.Server<undefined>, body: HeldBody): Arrival {
   return {
     dialect: openaiChat,
     ...callerOf(request, server),
     headers: request.headers,
-    readBody: () => bodies.read(request),
+    readBody: () => body.read(),
   }
 }
 
