@@ -1,9 +1,10 @@
 import type { Refusal } from '../schema/refusals.ts'
-import type { Codec } from './codecs/codec.ts'
+import type { Call, Dialect } from './codecs/codec.ts'
 
 /** A request as an adapter hands it over. The body is read only once the caller is known. */
 export interface Arrival {
-  dialect: Codec
+  dialect: Dialect
+  call: Call
   /** The application key, from whichever header the dialect uses. */
   key: string | undefined
   headers: Headers

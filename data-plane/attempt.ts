@@ -1,6 +1,7 @@
 import type { RecordAttempt, RecordMeter, RecordPosting } from '../schema/flight-record.ts'
 import { isRefusal, type Refusal, refuse } from '../schema/refusals.ts'
-import type { AdmittedRequest, AnswerDecoder, Codec, TokenCeiling } from './codecs/codec.ts'
+import type { AdmittedRequest, AnswerDecoder, TokenCeiling } from './codecs/codec.ts'
+import { upstreamHeaders } from './headers.ts'
 import type { Ledger, Reservation, ReservationNeed, UpstreamRequest } from './ports.ts'
 import { ceilingCost, ceilingReadings, estimatedReadings, type Prices, price } from './pricing.ts'
 import type { Reading } from './reading.ts'
@@ -15,6 +16,8 @@ export interface Attempt {
   reservation: Reservation
   request: UpstreamRequest
   decoder: AnswerDecoder
+  /** What of the request this target did not get, as the client calls it. */
+  lossy: readonly string[]
   startedMs: number
   entry: RecordAttempt
   /** Removes the credential from what the provider wrote. */
@@ -32,22 +35,23 @@ export interface Settled {
 /** Prices, bounds, reserves and encodes one attempt; nothing is sent yet. */
 export function prepare(
   target: Target,
-  codec: Codec,
   admitted: AdmittedRequest,
+  allowLossy: boolean,
   need: Omit<ReservationNeed, 'model' | 'provider' | 'ceiling'>,
   ledger: Ledger,
-  headers: Record<string, string>,
+  clientHeaders: Headers,
   startedMs: number,
 ): Attempt | Refusal {
-  const { model } = target
+  const { model, wire } = target
   const prices = ratesFor(model, need.atMs)
   if ('unpriced' in prices && prices.ceiling === null)
     return refuse('price_unknown', `Declare a price for ${model.name}.`, 'model')
-  const ceiling = codec.ceiling(admitted, model)
+  const ceiling = wire.ceiling(admitted, model)
   const cost = ceilingCost(prices as Prices, ceiling)
+  const encoded = wire.encode(admitted, { model, upstreamName: target.upstreamName }, allowLossy)
+  if (isRefusal(encoded)) return encoded
   const reservation = ledger.reserve({ ...need, model: model.id, provider: model.provider.id, ceiling: cost })
   if (isRefusal(reservation)) return reservation
-  const encoded = codec.encode(admitted, { model, upstreamName: target.upstreamName })
   return {
     target,
     prices: prices as Prices,
@@ -57,11 +61,12 @@ export function prepare(
       provider: model.provider,
       credential: target.credential,
       path: encoded.path,
-      headers,
+      headers: upstreamHeaders(clientHeaders, model.provider, wire.forwards, encoded.headers),
       body: encoded.body,
       streamed: admitted.streamed,
     },
-    decoder: codec.decoder(admitted),
+    decoder: wire.decoder(admitted),
+    lossy: encoded.lossy,
     startedMs,
     scrub: unscrubbed,
     settled: undefined,

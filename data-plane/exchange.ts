@@ -7,11 +7,11 @@ import { authenticate, checkKey } from './authenticate.ts'
 import type { Breakers } from './breakers.ts'
 import { type AdmittedRequest, isFault, type UpstreamError } from './codecs/codec.ts'
 import { guard } from './guard.ts'
-import { traceIdOf, upstreamHeaders, upstreamRequestId } from './headers.ts'
+import { traceIdOf, upstreamRequestId } from './headers.ts'
 import { type Plan, plan } from './plan.ts'
 import type { Ports, UpstreamRequest } from './ports.ts'
 import { draftRecord, recordText } from './record.ts'
-import { type Itinerary, route } from './route.ts'
+import { type Itinerary, route, type Target } from './route.ts'
 import type { FoundKey } from './snapshot/running.ts'
 
 /** What an adapter does next: pass on what it was given, make another attempt, or tell the client no. */
@@ -65,7 +65,7 @@ export class Exchange {
 
     const text = await this.arrival.readBody()
     if (isRefusal(text)) return this.refuse(text)
-    const request = this.arrival.dialect.admit(text)
+    const request = this.arrival.dialect.admit(text, this.arrival.call)
     if (isRefusal(request)) return this.refuse(request)
     this.asked = recordText(request.alias, 200)
 
@@ -75,7 +75,7 @@ export class Exchange {
     const admitted = guard(request, planned)
     if (isRefusal(admitted)) return this.refuse(admitted)
     this.admitted = admitted
-    const itinerary = route(planned, this.arrival.dialect, this.breakers, nowMs, Math.random)
+    const itinerary = route(planned, this.arrival.dialect, admitted, this.breakers, nowMs, Math.random)
     if (isRefusal(itinerary)) return this.refuse(itinerary)
     this.itinerary = itinerary
     return 'relay'
@@ -83,15 +83,14 @@ export class Exchange {
 
   /** Reserves for one attempt, encodes it from the admitted request, and writes the intent before anything is sent. */
   attempt(): UpstreamRequest | 'refuse' {
-    const { targets } = this.itinerary!
-    const target = targets[this.attempts.length % targets.length]!
     const nowMs = this.ports.clock.now()
     const { grant, snapshot, apiKey } = this.found!
+    const { allowLossy } = this.plan!.alias
     const need = { tenant: snapshot.tenant.id, ...grant, apiKey, atMs: nowMs }
-    const headers = upstreamHeaders(this.arrival.headers, target.model.provider)
     const startedMs = this.ports.clock.monotonic()
-    const { dialect } = this.arrival
-    const attempt = prepare(target, dialect, this.admitted!, need, this.ports.ledger, headers, startedMs)
+    const attempt = this.prepareNext((target) =>
+      prepare(target, this.admitted!, allowLossy, need, this.ports.ledger, this.arrival.headers, startedMs),
+    )
     if (isRefusal(attempt)) return this.refuse(attempt)
     this.attempts.push(attempt)
     const unwritten = this.ports.recorder.intend(draftRecord(this, nowMs, startedMs)!)
@@ -99,7 +98,7 @@ export class Exchange {
       settle(attempt, 'free', this.ports.ledger)
       return this.refuse(unwritten)
     }
-    this.breakers.trying(target.breakerKey)
+    this.breakers.trying(attempt.target.breakerKey)
     return attempt.request
   }
 
@@ -110,7 +109,7 @@ export class Exchange {
     entry.status = head.status
     entry.upstreamRequestId = upstreamRequestId(head.headers)
     if (head.status === 200) return 'relay'
-    const error = this.arrival.dialect.readError(head.status, await head.errorText())
+    const error = this.served!.target.wire.readError(head.status, await head.errorText())
     return this.fault(error, head.headers)
   }
 
@@ -234,6 +233,18 @@ export class Exchange {
     this.breakers.released(attempt.target.breakerKey)
     settle(attempt, 'charged', this.ports.ledger)
     return 'refuse'
+  }
+
+  /** The next target in turn; one that cannot express the request leaves the itinerary, while another is there. */
+  private prepareNext(prepareFor: (target: Target) => Attempt | Refusal): Attempt | Refusal {
+    const { targets } = this.itinerary!
+    for (;;) {
+      const at = this.attempts.length % targets.length
+      const attempt = prepareFor(targets[at]!)
+      const passes = isRefusal(attempt) && attempt.refused === 'unsupported_feature' && targets.length > 1
+      if (!passes) return attempt
+      targets.splice(at, 1)
+    }
   }
 
   private release(chunks: Uint8Array[]): Uint8Array[] {

@@ -21,12 +21,19 @@ function forwardTrace(client: Headers, into: Record<string, string>): void {
 }
 
 /**
- * The headers of a request to a provider: its declared ones, and those of the client's that it declares to be passed on. The
- * credential is added by who sends the request, last, so nothing here can stand in for it.
+ * The headers of a request to a provider: what the protocol itself says (`own`), the client's that the protocol (`forwards`) or
+ * the provider's declaration passes on, and the provider's declared ones, each over those before. The credential is added by who sends the request, last, so nothing here can stand in for it.
  */
-export function upstreamHeaders(client: Headers, provider: RunningProvider): Record<string, string> {
+export function upstreamHeaders(
+  client: Headers,
+  provider: RunningProvider,
+  forwards: readonly string[],
+  own: Record<string, string> | undefined,
+): Record<string, string> {
   const headers: Record<string, string> = {}
   forwardTrace(client, headers)
+  if (own) Object.assign(headers, own)
+  for (const pattern of forwards) forward(client, pattern, headers)
   for (const pattern of provider.forwardHeaders) forward(client, pattern, headers)
   Object.assign(headers, provider.headers)
   headers['content-type'] = 'application/json'

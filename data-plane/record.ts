@@ -45,7 +45,7 @@ export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: numb
     id: exchange.id,
     incident: null,
     level: 'STANDARD',
-    lossy: [],
+    lossy: lossyOf(served),
     meters: paid.flatMap(({ meters }) => meters),
     model: model?.id ?? null,
     monotonicMs: Math.round(monotonicMs),
@@ -79,6 +79,14 @@ export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: numb
 export function recordText(text: string, charactersMax: number): string {
   return text.slice(0, charactersMax).replaceAll('\0', '\ufffd').toWellFormed()
 }
+
+function lossyOf(served: Attempt | undefined): string[] {
+  if (!served) return []
+  const lost = [...served.lossy, ...(served.decoder.lost ?? [])]
+  return lost.length === 0 ? lost : [...new Set(lost)].slice(0, lossyMax).map((name) => recordText(name, 200))
+}
+
+const lossyMax = 50
 
 const textOrNull = (text: string | null | undefined) => (text == null ? null : recordText(text, 100))
 

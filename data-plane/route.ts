@@ -1,12 +1,15 @@
 import { type Refusal, refuse } from '../schema/refusals.ts'
 import type { Breakers } from './breakers.ts'
-import type { Codec } from './codecs/codec.ts'
+import type { AdmittedRequest, Dialect } from './codecs/codec.ts'
+import { wireTo } from './codecs/index.ts'
+import type { Wire } from './codecs/wire.ts'
 import type { Plan } from './plan.ts'
 import type { RunningRoute, RunningTarget } from './snapshot/running.ts'
 
 /** One place a request may go to, with the provider's name for the model filled in. */
 export interface Target extends RunningTarget {
   upstreamName: string
+  wire: Wire
   breakerKey: string
 }
 
@@ -20,28 +23,34 @@ export interface Itinerary {
 /** Orders the targets of the alias's route. `random` gives numbers in [0, 1). */
 export function route(
   plan: Plan,
-  dialect: Codec,
+  dialect: Dialect,
+  request: AdmittedRequest,
   breakers: Breakers,
   nowMs: number,
   random: () => number,
 ): Itinerary | Refusal {
   const { route } = plan.alias
-  const speaking = route.targets.filter((target) => target.model.provider.codecs.has(dialect.name))
+  const speaking = route.targets.flatMap((target) => {
+    const wire = wireTo(target.model.provider, dialect, request.operation)
+    return wire ? [fill(target, wire, plan.rest)] : []
+  })
   if (speaking.length === 0)
-    return refuse('unsupported_feature', `None of the providers behind this model speaks ${dialect.name}.`, 'model')
-  const able = speaking
-    .map((target) => fill(target, plan.rest))
-    .filter((target) => breakers.allows(target.breakerKey, nowMs))
+    return refuse(
+      'unsupported_feature',
+      `None of the providers behind this model can be asked in ${dialect.name}.`,
+      'model',
+    )
+  const able = speaking.filter((target) => breakers.allows(target.breakerKey, nowMs))
   if (able.length === 0)
     return refuse('no_target_left', 'All its providers failed lately; they are tried again shortly.')
   const targets = route.strategy === 'WEIGHTED' ? byWeight(able, random) : able
   return { route, targets, reason: reasonOf(route, able.length, speaking.length) }
 }
 
-function fill(target: RunningTarget, rest: string): Target {
+function fill(target: RunningTarget, wire: Wire, rest: string): Target {
   const { model } = target
   const upstreamName = model.upstreamPrefix === null ? model.upstreamName : model.upstreamPrefix + rest
-  return { ...target, upstreamName, breakerKey: `${model.id} ${upstreamName} ${target.credential?.id ?? ''}` }
+  return { ...target, upstreamName, wire, breakerKey: `${model.id} ${upstreamName} ${target.credential?.id ?? ''}` }
 }
 
 /** A draw without replacement: the first is chosen by weight, and so is each stand-in. Weight 0 is never drawn. */

@@ -1,12 +1,12 @@
-import type { Codec } from '../../data-plane/codecs/codec.ts'
+import type { Dialect } from '../../data-plane/codecs/codec.ts'
 import type { Exchange } from '../../data-plane/exchange.ts'
 import { formatAmount } from '../../schema/money.ts'
 import { type Refusal, refusals } from '../../schema/refusals.ts'
 
 /** A refusal outside any exchange, in the dialect's error shape. */
-export function refusalAnswer(codec: Codec, refusal: Refusal, requestId?: string): Response {
+export function refusalAnswer(dialect: Dialect, refusal: Refusal, requestId?: string): Response {
   const { status } = refusals[refusal.refused]
-  return new Response(codec.renderRefusal(refusal), { status, headers: refusalHeaders(refusal, requestId) })
+  return new Response(dialect.renderRefusal(refusal), { status, headers: refusalHeaders(refusal, requestId) })
 }
 
 /** The refusal of an exchange: the provider's own body where it passes, else ours. */

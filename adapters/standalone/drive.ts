@@ -201,7 +201,7 @@ export class Drive {
     const unrecorded = await this.#close()
     if (unrecorded) return refusalAnswer(this.exchange.arrival.dialect, unrecorded, this.exchange.id)
     return new Response(step.held![0] as Uint8Array<ArrayBuffer>, {
-      headers: { 'content-type': 'application/json', ...exchangeHeaders(this.exchange) },
+      headers: { 'content-type': this.exchange.admitted!.answerType, ...exchangeHeaders(this.exchange) },
     })
   }
 
@@ -223,7 +223,11 @@ export class Drive {
       cancel: () => this.leave(),
     })
     return new Response(stream, {
-      headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', ...exchangeHeaders(this.exchange) },
+      headers: {
+        'content-type': this.exchange.admitted!.answerType,
+        'cache-control': 'no-cache',
+        ...exchangeHeaders(this.exchange),
+      },
     })
   }
 

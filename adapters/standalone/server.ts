@@ -1,5 +1,6 @@
 import type { Arrival } from '../../data-plane/arrival.ts'
 import { Breakers } from '../../data-plane/breakers.ts'
+import type { Call } from '../../data-plane/codecs/codec.ts'
 import { openaiChat } from '../../data-plane/codecs/openai-chat/index.ts'
 import { Exchange } from '../../data-plane/exchange.ts'
 import type { Ports, Upstream } from '../../data-plane/ports.ts'
@@ -10,6 +11,7 @@ import { Drive, type Driver } from './drive.ts'
 import { keyOf } from './key.ts'
 import type { Metrics } from './metrics.ts'
 import { listModels, modelIn, showModel } from './models.ts'
+import { type Door, doors, servedPaths } from './surface.ts'
 import { Watches } from './watch.ts'
 
 export interface GatewayOptions {
@@ -50,10 +52,12 @@ export function serveGateway(options: GatewayOptions): Gateway {
   const bodies = new Bodies(options.bodyBytesMax)
   let active = 0
 
-  const chat = async (request: Request, server: Bun.Server<undefined>): Promise<Response> => {
-    if (active >= options.exchangesMax) return refusalAnswer(openaiChat, refuse('gateway_overloaded'))
+  const serve = async (door: Door, request: Request, server: Bun.Server<undefined>): Promise<Response> => {
+    if (active >= options.exchangesMax) return refusalAnswer(door.dialect, refuse('gateway_overloaded'))
+    const call = callOf(door, request)
+    if (!call) return refusalAnswer(door.dialect, refuse('unknown_endpoint', unknownSentence(request)))
     const body = bodies.of(request)
-    const exchange = new Exchange(arrival(request, server, body), ports, breakers)
+    const exchange = new Exchange(arrival(door, call, request, server, body), ports, breakers)
     let lasting = false
     active++
     exchange.onClosed = () => {
@@ -78,7 +82,7 @@ export function serveGateway(options: GatewayOptions): Gateway {
     maxRequestBodySize: options.bodyBytesMax * 2,
     idleTimeout: idleS,
     routes: {
-      '/v1/chat/completions': { POST: chat },
+      ...Object.fromEntries(doors.map((door) => [door.path, { POST: serve.bind(null, door) }])),
       '/v1/models': { GET: (request, server) => listModels(callerOf(request, server), ports) },
       '/v1/models/*': { GET: (request, server) => showModel(callerOf(request, server), modelIn(request), ports) },
     },
@@ -100,13 +104,28 @@ export function serveGateway(options: GatewayOptions): Gateway {
   }
 }
 
-function arrival(request: Request, server: Bun.Server<undefined>, body: HeldBody): Arrival {
+function arrival(
+  { dialect }: Door,
+  call: Call,
+  request: Request,
+  server: Bun.Server<undefined>,
+  body: HeldBody,
+): Arrival {
   return {
-    dialect: openaiChat,
+    dialect,
+    call,
     ...callerOf(request, server),
     headers: request.headers,
     readBody: () => body.read(),
   }
+}
+
+function callOf(door: Door, request: Request): Call | undefined {
+  if (typeof door.call !== 'function') return door.call
+  const { url } = request
+  const from = url.indexOf('/', url.indexOf('//') + 2)
+  const query = url.indexOf('?', from)
+  return query < 0 ? door.call(url.slice(from), '') : door.call(url.slice(from, query), url.slice(query + 1))
 }
 
 /** Who calls, as far as the request itself tells. */
@@ -117,5 +136,5 @@ function callerOf(request: Request, server: Bun.Server<undefined>) {
 function unknownSentence(request: Request): string {
   // A host header that is none makes a URL that is none.
   const pathname = URL.parse(request.url)?.pathname ?? 'That path'
-  return `${request.method} ${pathname.slice(0, 100)} is not served; POST /v1/chat/completions and GET /v1/models are.`
+  return `${request.method} ${pathname.slice(0, 100)} is not served; ${servedPaths.join(', ')} and GET /v1/models are.`
 }

@@ -2,31 +2,64 @@ import type { Codec as CodecName, RetryCause } from '../../schema/config/index.t
 import type { Refusal } from '../../schema/refusals.ts'
 import type { Reading } from '../reading.ts'
 import type { RunningModel } from '../snapshot/running.ts'
+import type { Feature, NeutralEvent, NeutralRequest } from './neutral.ts'
 
-/** One wire protocol: how its requests are read and written, its answers followed, its errors told and understood. */
-export interface Codec {
+/** How a client asked, beside the body: protocols that name the model or the manner in the path say it here. */
+export interface Call {
+  operation: Operation
+  /** The model named in the path; the body's own otherwise. */
+  model?: string
+  /** Set where the path says whether the answer is streamed. */
+  streamed?: boolean
+  /** Of the URL, without its question mark; empty where there is none. */
+  query: string
+}
+
+/** What is asked for. `count` is the number of tokens a request would have; it costs nothing. */
+export type Operation = 'generate' | 'embed' | 'complete' | 'count'
+
+/** The client's side of a protocol: its requests read, its answers and refusals told. */
+export interface Dialect {
   readonly name: CodecName
   /** Reads a client's body. The result is never changed; every attempt is encoded from it again. */
-  admit(text: string): AdmittedRequest | Refusal
-  /** Upper bounds for one attempt at this model. */
+  admit(text: string, call: Call): AdmittedRequest | Refusal
+  /** Upper bounds for one attempt of a request that passes as it is. */
   ceiling(request: AdmittedRequest, model: RunningModel): TokenCeiling
-  /** The request as this target gets it. */
-  encode(request: AdmittedRequest, target: EncodeTarget): { path: string; body: string }
-  /** Follows one answer. */
-  decoder(request: AdmittedRequest): AnswerDecoder
-  /** What a provider's error means: which refusal, and which cause of retrying. */
-  readError(status: number, body: string): UpstreamError
+  /** The client's own text for a provider of the same protocol, changed only where the gateway must. */
+  pass(request: AdmittedRequest, target: EncodeTarget): Encoded
+  /** Follows an answer that passes as it is. */
+  passing(request: AdmittedRequest): AnswerDecoder
+  /** The request in the form between protocols; a refusal where it is not what this protocol has. */
+  neutral(request: AdmittedRequest): NeutralRequest | Refusal
+  /** Tells an answer that came in another protocol. */
+  writer(request: AdmittedRequest): AnswerWriter
+  /** What this dialect calls a thing that a target cannot express. */
+  readonly fields: Partial<Record<Feature, string>>
   /** The body of a refusal as this protocol tells errors. */
   renderRefusal(refusal: Refusal): string
   /** A refusal within a stream that has begun; `told` is the provider's own error where it passes. */
   renderStreamRefusal(refusal: Refusal, told?: string): string
+  /** Headers of the client's that go on to a provider of the same protocol; a name may end in `*`. */
+  readonly forwards: readonly string[]
+}
+
+/** The provider's side of a protocol: requests written for it, its answers and errors read. */
+export interface Protocol {
+  readonly name: CodecName
+  encode(request: NeutralRequest, target: EncodeTarget): Encoded & { lost: Feature[] }
+  reader(streamed: boolean): AnswerReader
+  /** What a provider's error means: which refusal, and which cause of retrying. */
+  readError(status: number, body: string): UpstreamError
 }
 
 /** A request as it was admitted: what the stages ask about, and what the codec needs to encode it. */
 export interface AdmittedRequest {
   /** The model name that was asked for. */
   alias: string
+  operation: Operation
   streamed: boolean
+  /** Media type of the answer to the client. */
+  answerType: string
   body: unknown
 }
 
@@ -34,6 +67,14 @@ export interface EncodeTarget {
   model: RunningModel
   /** The provider's name for the model, a wildcard's rest filled in. */
   upstreamName: string
+}
+
+export interface Encoded {
+  /** Below the provider's base URL, begins with a slash; its query included. */
+  path: string
+  body: string
+  /** What the protocol itself wants said, such as its version. */
+  headers?: Record<string, string>
 }
 
 /** Tokens that one attempt can come to at most; null where nothing bounds them. */
@@ -53,6 +94,26 @@ export interface AnswerDecoder {
   /** True once the answer is complete though the connection may still be open; what follows is ignored. */
   readonly complete: boolean
   readonly facts: AnswerFacts
+  /** What of the answer the client does not get; absent where it passes as it is. */
+  readonly lost?: readonly string[]
+}
+
+/** Reads an answer into events. Faults behind good events are told by `end`, so that they do not depend on how it was cut. */
+export interface AnswerReader {
+  push(chunk: Uint8Array): NeutralEvent[] | AnswerFault
+  end(): NeutralEvent[] | AnswerFault
+  readonly complete: boolean
+  readonly facts: AnswerFacts
+}
+
+/** Tells events as the client's dialect tells an answer, streamed or plain. */
+export interface AnswerWriter {
+  /** What may go out now; a `finish` and all behind it wait for `end`. */
+  write(events: readonly NeutralEvent[]): Uint8Array[]
+  /** The rest: how the answer ends, or the whole of a plain one. */
+  end(): Uint8Array[]
+  /** What this dialect could not tell, by its neutral name; empty where all was told. */
+  readonly lost: ReadonlySet<string>
 }
 
 export interface AnswerFacts {
@@ -75,10 +136,12 @@ export interface UpstreamError {
   status?: number
   /** The provider's own body, to be passed on to a client of the same dialect. */
   body?: string
+  /** The provider's own sentence, for a client of another dialect; absent where it is not the client's business. */
+  told?: string
   /** True where the provider charges nothing for it: it refused before it began. */
   free: boolean
 }
 
-export function isFault(value: Uint8Array[] | AnswerFault): value is AnswerFault {
+export function isFault<T>(value: T[] | AnswerFault): value is AnswerFault {
   return 'refusal' in value
 }

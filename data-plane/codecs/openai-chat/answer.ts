@@ -1,10 +1,8 @@
 import { isMonstrous } from '../../json-members.ts'
 import type { AnswerDecoder, AnswerFacts, AnswerFault } from '../codec.ts'
-import { brokeOff, readToldError } from './errors.ts'
+import { answerBytesMax, brokeOff } from '../gathered.ts'
+import { readToldError } from './errors.ts'
 import { readUsage } from './usage.ts'
-
-/** A plain answer larger than this is cut off: it is held whole until its record is durable. */
-export const answerBytesMax = 64 * 1024 * 1024
 
 interface ChatCompletion {
   choices?: { finish_reason?: unknown; message?: { content?: unknown; reasoning_content?: unknown } }[]

@@ -1,6 +1,7 @@
 import type { RetryCause } from '../../../schema/config/index.ts'
 import { type Refusal, type RefusalCode, refusalMessage, refusals, refuse } from '../../../schema/refusals.ts'
 import type { UpstreamError } from '../codec.ts'
+import { brokeOff } from '../gathered.ts'
 
 interface ErrorBody {
   error?: { message?: unknown; type?: unknown; code?: unknown } | string | null
@@ -43,7 +44,7 @@ export function readChatError(status: number, text: string): UpstreamError {
     refusal: refuse(code),
     cause: wordCause ?? cause,
     free: status < 500,
-    ...(passed && { body: text }),
+    ...(passed && { body: text, ...(typeof error.message === 'string' && { told: error.message.slice(0, 2_000) }) }),
     ...(code === 'upstream_rejected' && status >= 400 && { status }),
   }
 }
@@ -52,7 +53,7 @@ export function readChatError(status: number, text: string): UpstreamError {
 export function readToldError(body: ErrorBody, text: string): UpstreamError {
   const error = typeof body.error === 'object' && body.error ? body.error : undefined
   const told = { ...readChatError(toldStatus(error), text), body: text, free: false }
-  return told.refusal.refused === 'upstream_auth_failed' ? { ...told, body: undefined } : told
+  return told.refusal.refused === 'upstream_auth_failed' ? { ...told, body: undefined, told: undefined } : told
 }
 
 function toldStatus(error: { type?: unknown; code?: unknown } | undefined): number {
@@ -70,11 +71,6 @@ function parseError(text: string): { message?: unknown; type?: unknown; code?: u
   } catch {
     return undefined
   }
-}
-
-/** The answer is no chat completion: never an empty success. */
-export function brokeOff(detail: string): UpstreamError {
-  return { refusal: refuse('upstream_broke_off', detail), cause: 'SERVER_ERROR', free: false }
 }
 
 const errorTypes = {

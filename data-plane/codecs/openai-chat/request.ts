@@ -1,6 +1,6 @@
 import { type Refusal, refuse } from '../../../schema/refusals.ts'
 import { editMembers, type Member, nestingMax, scanMembers, valuesMax } from '../../json-members.ts'
-import type { AdmittedRequest, EncodeTarget } from '../codec.ts'
+import type { AdmittedRequest, Call, Encoded, EncodeTarget } from '../codec.ts'
 
 /** The fields of a chat completion request that the gateway looks at; all others pass through untouched. */
 export interface ChatBody {
@@ -23,7 +23,7 @@ export interface ChatRequest extends AdmittedRequest {
 }
 
 /** Reads a request of POST /v1/chat/completions (OpenAI API reference, "Create chat completion"). */
-export function admitChat(text: string): ChatRequest | Refusal {
+export function admitChat(text: string, call: Call): ChatRequest | Refusal {
   const scanned = scanMembers(text)
   if ('problem' in scanned) return refuse('malformed_request', ...problemSentence(scanned.problem, scanned.key))
   let body: ChatBody
@@ -32,11 +32,14 @@ export function admitChat(text: string): ChatRequest | Refusal {
   } catch {
     return refuse('malformed_request', 'The body is not valid JSON.')
   }
-  const wrong = firstWrongField(body) ?? firstLookalike(scanned.members)
+  const wrong = firstWrongField(body, call.model) ?? firstLookalike(scanned.members)
   if (wrong) return refuse('malformed_request', wrong.detail, wrong.param)
+  const streamed = body.stream === true
   return {
-    alias: body.model,
-    streamed: body.stream === true,
+    alias: call.model ?? body.model,
+    operation: 'generate',
+    streamed,
+    answerType: streamed ? 'text/event-stream' : 'application/json',
     showsUsage: body.stream_options?.include_usage === true,
     body,
     text,
@@ -52,8 +55,9 @@ function problemSentence(problem: string, key?: string): [string, string?] {
   return ['The body is not valid JSON.']
 }
 
-function firstWrongField(body: ChatBody): { param: string; detail: string } | undefined {
-  if (typeof body.model !== 'string' || body.model === '')
+/** `model` may be missing where the path names it, as with Azure's deployments. */
+function firstWrongField(body: ChatBody, named: string | undefined): { param: string; detail: string } | undefined {
+  if (named === undefined && (typeof body.model !== 'string' || body.model === ''))
     return { param: 'model', detail: "'model' must name a model." }
   if (!Array.isArray(body.messages)) return { param: 'messages', detail: "'messages' must be a list." }
   if (body.stream != null && typeof body.stream !== 'boolean')
@@ -101,12 +105,12 @@ export function callerLimit(body: ChatBody): number | undefined {
  * The client's own text with the model's name, the output limit and the request for usage put in; every other byte is the
  * client's.
  */
-export function encodeChat(request: ChatRequest, target: EncodeTarget): { path: string; body: string } {
+export function encodeChat(request: ChatRequest, target: EncodeTarget): Encoded {
   const edits: Record<string, string> = { model: JSON.stringify(target.upstreamName) }
   if (request.streamed && !request.showsUsage)
     edits.stream_options = JSON.stringify({ ...request.body.stream_options, include_usage: true })
   limitOutput(request.body, target, edits)
-  return { path: '/chat/completions', body: editMembers(request.text, request.members, edits) }
+  return { path: chatPath(target), body: editMembers(request.text, request.members, edits) }
 }
 
 /**
@@ -126,4 +130,14 @@ function limitOutput(body: ChatBody, target: EncodeTarget, edits: Record<string,
   for (const field of ['max_completion_tokens', 'max_tokens'] as const)
     if (body[field] != null && body[field] > limit) edits[field] = String(limit)
   if (!own && body.max_tokens == null) edits.max_tokens = String(limit)
+}
+
+/**
+ * Where chat completions are asked for. Azure names the deployment in the path and its version in the query, unless its base URL
+ * is that of the `v1` API, which has neither (Azure OpenAI REST reference).
+ */
+export function chatPath({ model, upstreamName }: EncodeTarget): string {
+  const { platform, apiVersion } = model.provider
+  if (platform !== 'AZURE_OPENAI' || apiVersion === null) return '/chat/completions'
+  return `/deployments/${encodeURIComponent(upstreamName)}/chat/completions?api-version=${encodeURIComponent(apiVersion)}`
 }

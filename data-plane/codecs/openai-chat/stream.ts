@@ -1,11 +1,10 @@
 import { isMonstrous } from '../../json-members.ts'
 import { plainEvents, SseCutter, type SseEvent, type SseProblem } from '../../sse.ts'
 import type { AnswerDecoder, AnswerFacts, AnswerFault } from '../codec.ts'
-import { brokeOff, readToldError } from './errors.ts'
+import { brokeOff } from '../gathered.ts'
+import { eventBytesMax } from '../reading.ts'
+import { readToldError } from './errors.ts'
 import { readUsage } from './usage.ts'
-
-/** One event larger than this is no token of any model. */
-export const eventBytesMax = 8 * 1024 * 1024
 
 interface ChatChunk {
   choices?: { delta?: Record<string, unknown> | null; finish_reason?: unknown }[]

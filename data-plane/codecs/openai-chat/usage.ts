@@ -1,7 +1,7 @@
 import type { Meter } from '../../../schema/config/index.ts'
 import type { Reading } from '../../reading.ts'
 
-interface ChatUsage {
+export interface ChatUsage {
   prompt_tokens?: unknown
   completion_tokens?: unknown
   prompt_tokens_details?: { cached_tokens?: unknown; audio_tokens?: unknown } | null
@@ -40,4 +40,21 @@ function count(value: unknown): number | undefined {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 1e9
     ? (value as number)
     : undefined
+}
+
+/** Disjoint meters as OpenAI counts: cached, written and audio tokens are part of the prompt, reasoning of the completion. */
+export function writeUsage(readings: readonly Reading[]): ChatUsage & { total_tokens: number } {
+  const of = (...meters: Meter[]) =>
+    readings.reduce((sum, { meter, quantity }) => (meters.includes(meter) ? sum + quantity : sum), 0)
+  const cached = of('CACHED_INPUT_TOKENS')
+  const reasoning = of('REASONING_TOKENS')
+  const prompt = of('INPUT_TOKENS', 'CACHE_WRITE_TOKENS', 'CACHE_WRITE_1H_TOKENS', 'AUDIO_INPUT_TOKENS') + cached
+  const completion = of('OUTPUT_TOKENS', 'AUDIO_OUTPUT_TOKENS') + reasoning
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: cached, audio_tokens: of('AUDIO_INPUT_TOKENS') },
+    completion_tokens_details: { reasoning_tokens: reasoning, audio_tokens: of('AUDIO_OUTPUT_TOKENS') },
+  }
 }

@@ -1,0 +1,87 @@
+import type { Codec as CodecName } from '../../schema/config/index.ts'
+import { isRefusal, type Refusal, refuse } from '../../schema/refusals.ts'
+import type { RunningModel } from '../snapshot/running.ts'
+import type {
+  AdmittedRequest,
+  AnswerDecoder,
+  Dialect,
+  Encoded,
+  EncodeTarget,
+  Protocol,
+  TokenCeiling,
+  UpstreamError,
+} from './codec.ts'
+import { type Feature, hints, type NeutralRequest } from './neutral.ts'
+import { neutralCeiling } from './neutral-ceiling.ts'
+import { retold, TranslatedDecoder } from './translated.ts'
+
+/** How a client's protocol meets a provider's: passed through where they are the same, else through the neutral form. */
+export interface Wire {
+  readonly protocol: CodecName
+  ceiling(request: AdmittedRequest, model: RunningModel): TokenCeiling
+  /** The request as this target gets it, and what of it the target does not get. */
+  encode(request: AdmittedRequest, target: EncodeTarget, allowLossy: boolean): WireRequest | Refusal
+  decoder(request: AdmittedRequest): AnswerDecoder
+  readError(status: number, body: string): UpstreamError
+  /** Headers of the client's that go on. */
+  readonly forwards: readonly string[]
+}
+
+export interface WireRequest extends Encoded {
+  /** Names of what was lost, as the client's dialect calls them. */
+  lossy: readonly string[]
+}
+
+const nothing: readonly string[] = []
+
+export function passingWire(dialect: Dialect, protocol: Protocol): Wire {
+  return {
+    protocol: protocol.name,
+    forwards: dialect.forwards,
+    ceiling: (request, model) => dialect.ceiling(request, model),
+    encode: (request, target) => Object.assign(dialect.pass(request, target), { lossy: nothing }),
+    decoder: (request) => dialect.passing(request),
+    readError: (status, body) => protocol.readError(status, body),
+  }
+}
+
+export function translatingWire(dialect: Dialect, protocol: Protocol): Wire {
+  const spell = (feature: Feature) => dialect.fields[feature] ?? feature
+  return {
+    protocol: protocol.name,
+    forwards: nothing,
+    ceiling: (request, model) => {
+      const neutral = neutralOf(dialect, request)
+      // What cannot be read is refused by `encode`, which comes next.
+      return isRefusal(neutral) ? { inputTokens: 0, outputTokens: 0 } : neutralCeiling(neutral, model)
+    },
+    encode(request, target, allowLossy) {
+      const neutral = neutralOf(dialect, request)
+      if (isRefusal(neutral)) return neutral
+      const { lost, ...encoded } = protocol.encode(neutral, target)
+      const lossy = [...neutral.foreign, ...neutral.incidental, ...lost.map(spell)]
+      const refused = neutral.foreign[0] ?? lost.filter((feature) => !hints.has(feature)).map(spell)[0]
+      if (refused !== undefined && !allowLossy) return cannotExpress(refused, protocol.name)
+      return { ...encoded, lossy }
+    },
+    decoder: (request) => new TranslatedDecoder(protocol.reader(request.streamed), dialect.writer(request)),
+    readError: (status, body) => retold(protocol.readError(status, body)),
+  }
+}
+
+/** The neutral form is made once per request, whatever the number of attempts; a request is never changed. */
+const made = new WeakMap<AdmittedRequest, NeutralRequest | Refusal>()
+
+function neutralOf(dialect: Dialect, request: AdmittedRequest): NeutralRequest | Refusal {
+  let neutral = made.get(request)
+  if (neutral === undefined) {
+    neutral = dialect.neutral(request)
+    made.set(request, neutral)
+  }
+  return neutral
+}
+
+function cannotExpress(field: string, protocol: CodecName): Refusal {
+  const detail = `'${field}' has no form in ${protocol}, which the provider behind this model speaks. Leave it out, or let the alias allow losses.`
+  return refuse('unsupported_feature', detail, field)
+}
