@@ -60,6 +60,7 @@ export function prepare(
     request: {
       provider: model.provider,
       credential: target.credential,
+      region: model.region ?? model.provider.region,
       path: encoded.path,
       headers: upstreamHeaders(clientHeaders, model.provider, wire.forwards, encoded.headers),
       body: encoded.body,

@@ -55,6 +55,8 @@ export interface Recorder {
 export interface UpstreamRequest {
   provider: RunningProvider
   credential: RunningCredential | null
+  /** Where the model runs, for providers that have regions. */
+  region: string | null
   /** Below the provider's base URL, begins with a slash. */
   path: string
   headers: Record<string, string>

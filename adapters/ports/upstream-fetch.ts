@@ -1,46 +1,59 @@
 import type { Upstream, UpstreamAnswer, UpstreamFailure, UpstreamRequest } from '../../data-plane/ports.ts'
-import type { RunningCredential, RunningProvider, Secrets } from '../../data-plane/snapshot/running.ts'
+import type { RunningProvider, Secrets } from '../../data-plane/snapshot/running.ts'
+import { type Proof, type Prover, prover } from './credentials/proof.ts'
+import { addressed, Destinations } from './destination.ts'
 import { egressOf } from './egress.ts'
+import { tokenExchange } from './token-exchange.ts'
 import { answerEcho } from './upstream-echo.ts'
 
 /**
  * The way out of the standalone adapter: Bun's own fetch, which keeps connections. The credential is added here, last, and
- * redirects are not followed, since they would carry it elsewhere.
+ * redirects are not followed, since they would carry it elsewhere. `privateHosts` are those the operator allows.
  */
-export function fetchUpstream(secrets: Secrets): Upstream {
+export function fetchUpstream(secrets: Secrets, options: { privateHosts?: readonly string[] } = {}): Upstream {
+  const destinations = new Destinations(options)
+  const way: Way = { prover: prover(secrets, tokenExchange(destinations)), destinations }
   return {
     send: (request, signal) =>
-      request.provider.platform === 'ECHO' ? Promise.resolve(answerEcho(request)) : send(request, signal, secrets),
+      request.provider.platform === 'ECHO' ? Promise.resolve(answerEcho(request)) : send(request, signal, way),
   }
+}
+
+interface Way {
+  prover: Prover
+  destinations: Destinations
 }
 
 async function send(
   request: UpstreamRequest,
   signal: AbortSignal,
-  secrets: Secrets,
+  { prover, destinations }: Way,
 ): Promise<UpstreamAnswer | UpstreamFailure> {
-  const { credential } = request
-  const secret = credential && credential.kind !== 'NONE' ? secrets.secretOf(credential) : undefined
-  if (secret && 'missing' in secret) return { failed: 'CREDENTIAL_UNAVAILABLE', detail: secret.missing }
   const egress = egressOf(request.provider)
   if ('missing' in egress) return { failed: 'EGRESS_UNAVAILABLE', detail: egress.missing }
-  const headers = secret ? { ...request.headers, ...credentialHeader(credential!, secret.expose()) } : request.headers
+  const url = baseOf(request.provider, request.region) + request.path
+  const found = destinations.of(request.provider, url)
+  const destination = found instanceof Promise ? await found : found
+  if (destination && 'barred' in destination) return { failed: 'EGRESS_UNAVAILABLE', detail: destination.barred }
+  const proven = prover.prove(request, url)
+  const proof = proven instanceof Promise ? await proven : proven
+  if ('missing' in proof) return { failed: 'CREDENTIAL_UNAVAILABLE', detail: proof.missing }
   try {
-    const answer = await fetch(baseOf(request.provider) + request.path, {
+    const answer = await fetch(addressed(url, destination), {
       method: 'POST',
-      headers,
+      headers: { ...request.headers, ...proof.headers, ...(destination?.host && { host: destination.host }) },
       body: request.body,
       redirect: 'manual',
       signal,
       ...egress,
+      ...(destination?.serverName && { tls: { ...egress.tls, serverName: destination.serverName } }),
     })
-    const scrub = (text: string) => (secret ? text.replaceAll(secret.expose(), '[secret]') : text)
     return {
       status: answer.status,
       headers: answer.headers,
       body: () => answer.body,
       bytes: () => answer.bytes(),
-      scrub,
+      scrub: scrubber(proof),
     }
   } catch (error) {
     const code = (error as { code?: string }).code ?? 'unknown'
@@ -55,15 +68,18 @@ const neverReached =
 /** Base URLs without their last slash, by provider: providers are replaced with their snapshot. */
 const bases = new WeakMap<RunningProvider, string>()
 
-function baseOf(provider: RunningProvider): string {
+/** A Bedrock provider without a base URL is asked at the region's own endpoint. */
+function baseOf(provider: RunningProvider, region: string | null): string {
+  if (provider.baseUrl === null) return `https://bedrock-runtime.${region ?? 'us-east-1'}.amazonaws.com`
   const known = bases.get(provider)
   if (known !== undefined) return known
-  const base = provider.baseUrl!.replace(/\/+$/, '')
+  const base = provider.baseUrl.replace(/\/+$/, '')
   bases.set(provider, base)
   return base
 }
 
-function credentialHeader(credential: RunningCredential, secret: string): Record<string, string> {
-  const azureKey = credential.provider.platform === 'AZURE_OPENAI' && credential.kind === 'API_KEY'
-  return azureKey ? { 'api-key': secret } : { authorization: `Bearer ${secret}` }
+/** Removes what proved the gateway from a text that the provider wrote. */
+function scrubber({ secrets }: Proof): (text: string) => string {
+  if (secrets.length === 0) return (text) => text
+  return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, '[secret]'), text)
 }

@@ -2,8 +2,8 @@ import type { UpstreamError } from '../../data-plane/codecs/codec.ts'
 import type { Exchange, Verdict } from '../../data-plane/exchange.ts'
 import type { Upstream, UpstreamAnswer, UpstreamFailure } from '../../data-plane/ports.ts'
 import { type Refusal, refuse } from '../../schema/refusals.ts'
+import { readBoundedText } from '../ports/bounded-text.ts'
 import { denialAnswer, exchangeHeaders, nobodyAnswer, refusalAnswer } from './answers.ts'
-import { readErrorText } from './error-text.ts'
 import { type Expiry, Watch, type Watches } from './watch.ts'
 
 /** What driving an exchange needs beside the exchange itself. */
@@ -109,7 +109,7 @@ export class Drive {
     const answer = await driver.upstream.send(request, watch.signal)
     if ('failed' in answer) return this.#fault(watch.expired ? timedOut(watch.expired) : notReached(answer))
     const { status, headers, scrub } = answer
-    const verdict = await exchange.answer({ status, headers, scrub, errorText: () => readErrorText(answer.body()) })
+    const verdict = await exchange.answer({ status, headers, scrub, errorText: () => readBoundedText(answer.body()) })
     if (verdict !== 'relay') {
       watch.done()
       return verdict

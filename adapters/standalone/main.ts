@@ -22,6 +22,8 @@ export interface StandaloneOptions {
   opsPort: number
   tls?: { cert: string; key: string }
   bodyBytesMax: number
+  /** Private hosts, networks included, that providers may be at though they are not declared self-hosted. */
+  privateHosts: readonly string[]
   version: string
   clock: Clock
   log: GatewayLog
@@ -91,7 +93,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       host,
       port: options.port,
       ports,
-      upstream: fetchUpstream(secrets),
+      upstream: fetchUpstream(secrets, { privateHosts: options.privateHosts }),
       metrics,
       tls: options.tls,
       bodyBytesMax: options.bodyBytesMax,

@@ -22,7 +22,7 @@ export default command({
     const settings = settingsOf(io)
     if (isFailed(settings)) return settings
     const { startStandalone } = await import('../../adapters/standalone/main.ts')
-    const { host, dataDir, port, planeToken, gatewayPort, opsPort, bodyLimit, tlsCert, tlsKey } = settings
+    const { host, dataDir, port, planeToken, gatewayPort, opsPort, bodyLimit, privateHosts, tlsCert, tlsKey } = settings
     const gateway = await startStandalone({
       dataDir: join(dataDir, 'gateway'),
       controlUrl: settings.controlUrl ?? `http://127.0.0.1:${port}`,
@@ -32,6 +32,7 @@ export default command({
       opsPort,
       tls: tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined,
       bodyBytesMax: bodyLimit,
+      privateHosts,
       version: packageJson.version,
       clock: { ...clockOf(settings), monotonic: () => performance.now() },
       log: logOf(settings, io),

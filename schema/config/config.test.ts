@@ -18,7 +18,7 @@ describe('a declaration', () => {
       project: { team: 'team/a' },
       apiKey: { kind: 'ADMIN', principal: 'principal/a' },
       provider: { platform: 'ECHO' },
-      credential: { provider: 'provider/a', source: 'WORKLOAD_IDENTITY' },
+      credential: { provider: 'provider/a' },
       model: { provider: 'provider/a', upstreamName: 'gpt' },
       alias: { model: 'model/a' },
       route: { targets: [{ model: 'model/a' }] },

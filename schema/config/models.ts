@@ -85,7 +85,7 @@ export const provider = declare({
     caBundle: locator().nullable().default(null),
   }),
   rules: (spec) => [
-    ...(spec.platform !== 'ECHO' && !spec.baseUrl
+    ...(!spec.baseUrl && !(spec.platform === 'ECHO' || spec.platform === 'AWS_BEDROCK')
       ? [{ path: ['baseUrl'], message: `a ${spec.platform} provider needs a baseUrl` }]
       : []),
     ...Object.keys(spec.headers)
@@ -109,6 +109,9 @@ export const credentialKinds = [
   'NONE',
 ] as const
 
+/** Kinds of credentials that a platform can hand to the gateway itself. */
+const workloadKinds = new Set(['AWS_KEYS', 'AWS_WEB_IDENTITY', 'AZURE_ENTRA', 'GCP_SERVICE_ACCOUNT'])
+
 export const credential = declare({
   kind: 'credential',
   description: 'How the gateway proves itself to a provider. The secret is set by credentialSet and never returned.',
@@ -122,6 +125,8 @@ export const credential = declare({
     const wanted = { ENVIRONMENT: 'env:', FILE: 'file:' }[spec.source as string]
     if (wanted && !spec.locator?.startsWith(wanted))
       return [{ path: ['locator'], message: `source ${spec.source} needs a locator that begins with ${wanted}` }]
+    if (spec.source === 'WORKLOAD_IDENTITY' && !workloadKinds.has(spec.kind))
+      return [{ path: ['source'], message: `a credential of kind ${spec.kind} has no workload identity` }]
     if (!wanted && spec.locator) return [{ path: ['locator'], message: `source ${spec.source} has no locator` }]
     return []
   },

@@ -27,7 +27,10 @@ const gateway = serveGateway({
     ledger: unlimitedLedger,
     recorder: timing?.recorder ?? kept.recorder,
   },
-  upstream: fetchUpstream({ secretOf: () => ({ expose: () => 'none', fingerprint: 'f' }) }),
+  upstream: fetchUpstream(
+    { secretOf: () => ({ expose: () => 'none', fingerprint: 'f' }) },
+    { privateHosts: ['127.0.0.1'] },
+  ),
   metrics: createMetrics(
     { backlog: kept.backlog, journalLagMs: () => 0, snapshots: () => set, nowMs: Date.now },
     { fault: console.error, closed: () => {} },

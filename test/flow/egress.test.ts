@@ -114,4 +114,19 @@ describe('the way out', () => {
     expect(upstream.requests.length).toBe(before)
     await gateway.stop()
   })
+
+  it('does not lead to private addresses, unless the provider is declared self-hosted', async () => {
+    const baseUrl = `${upstream.url}/v1`
+    const before = upstream.requests.length
+    const strict = await startGateway({ baseUrl, privateHosts: [], retry: { attempts: 1 } })
+    const answer = await strict.chat(hello)
+    const { message } = (await answer.json()).error
+    expect([answer.status, message]).toEqual([503, expect.stringContaining('private address')])
+    expect(message).not.toContain('127.0.0.1')
+    expect(upstream.requests.length).toBe(before)
+    await strict.stop()
+    const own = await startGateway({ baseUrl, privateHosts: [], provider: { selfHosted: true } })
+    expect((await own.chat(hello)).status).toBe(200)
+    await own.stop()
+  })
 })

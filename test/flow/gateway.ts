@@ -34,6 +34,8 @@ export interface Setup {
   key?: { revoked?: boolean; expiresAtMs?: number }
   policies?: SnapshotConfig['policies']
   secret?: string
+  /** What the operator allows; the scripted provider's address unless said otherwise. */
+  privateHosts?: string[]
   bodyBytesMax?: number
   alias?: Partial<SnapshotConfig['aliases'][number]>
 }
@@ -47,7 +49,10 @@ export async function startGateway(setup: Setup) {
   const recorder = await JournalRecorder.open({ dataDir, identity })
   recorder.openEpoch(1)
   const secret = setup.secret ?? 'sk-provider-secret'
-  const upstream = fetchUpstream({ secretOf: () => ({ expose: () => secret, fingerprint: 'f' }) })
+  const upstream = fetchUpstream(
+    { secretOf: () => ({ expose: () => secret, fingerprint: 'f' }) },
+    { privateHosts: setup.privateHosts ?? ['127.0.0.1', 'localhost'] },
+  )
   const faults: string[] = []
   const gauges = { backlog: () => recorder.backlog, journalLagMs: () => 0, snapshots: () => set, nowMs: Date.now }
   const metrics = createMetrics(gauges, { fault: (sentence) => faults.push(sentence), closed: () => {} })

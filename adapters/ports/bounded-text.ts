@@ -2,7 +2,7 @@
 const errorBytesMax = 256 * 1024
 
 /** The text of an error's body, bounded; what cannot be read is left out. */
-export async function readErrorText(body: ReadableStream<Uint8Array> | null): Promise<string> {
+export async function readBoundedText(body: ReadableStream<Uint8Array> | null): Promise<string> {
   if (!body) return ''
   const chunks: Uint8Array[] = []
   let length = 0
