@@ -1,20 +1,10 @@
 import type { RetryCause } from '../../../schema/config/index.ts'
-import { type Refusal, type RefusalCode, refusalMessage, refusals, refuse } from '../../../schema/refusals.ts'
+import { type Refusal, refusalMessage, refusals, refuse } from '../../../schema/refusals.ts'
 import type { UpstreamError } from '../codec.ts'
-import { brokeOff } from '../gathered.ts'
+import { meaningOf, oddStatus } from '../statuses.ts'
 
 interface ErrorBody {
   error?: { message?: unknown; type?: unknown; code?: unknown } | string | null
-}
-
-/** Which refusal and which cause of retrying an HTTP status stands for. */
-function meaningOf(status: number): { code: RefusalCode; cause: RetryCause | null } {
-  if (status === 401 || status === 403) return { code: 'upstream_auth_failed', cause: 'AUTH_FAILED' }
-  if (status === 408 || status === 504) return { code: 'upstream_timeout', cause: 'TIMEOUT' }
-  if (status === 429) return { code: 'upstream_rate_limited', cause: 'RATE_LIMITED' }
-  if (status === 503 || status === 529) return { code: 'upstream_overloaded', cause: 'OVERLOADED' }
-  if (status >= 500) return { code: 'upstream_overloaded', cause: 'SERVER_ERROR' }
-  return { code: 'upstream_rejected', cause: null }
 }
 
 const wordCauses: Record<string, RetryCause> = {
@@ -28,15 +18,9 @@ const wordCauses: Record<string, RetryCause> = {
  * its wording; of one about the gateway's own credential nothing is.
  */
 export function readChatError(status: number, text: string): UpstreamError {
+  const odd = oddStatus(status)
+  if (odd) return odd
   const error = parseError(text)
-  // Some other kind of success: whatever it is, it may be billed.
-  if (status < 300) return brokeOff(`It answered with status ${status}.`)
-  if (status >= 300 && status < 400)
-    return {
-      refusal: refuse('upstream_broke_off', 'It answered with a redirect, which is never followed.'),
-      cause: null,
-      free: true,
-    }
   const { code, cause } = meaningOf(status)
   const wordCause = typeof error?.code === 'string' ? wordCauses[error.code] : undefined
   const passed = error && code !== 'upstream_auth_failed'
@@ -45,7 +29,7 @@ export function readChatError(status: number, text: string): UpstreamError {
     cause: wordCause ?? cause,
     free: status < 500,
     ...(passed && { body: text, ...(typeof error.message === 'string' && { told: error.message.slice(0, 2_000) }) }),
-    ...(code === 'upstream_rejected' && status >= 400 && { status }),
+    ...(code === 'upstream_rejected' && { status }),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Codec as CodecName } from '../../../schema/config/index.ts'
-import { isRefusal, type Refusal, refuse } from '../../../schema/refusals.ts'
+import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
+import { wrongField } from '../admission.ts'
 import type { Json } from '../json.ts'
 import type {
   AudioPart,
@@ -98,7 +99,7 @@ function readTools(tools: unknown[], foreign: string[]): Tool[] | Refusal {
   for (const [index, tool] of tools.entries()) {
     const { type, function: declared } = (tool ?? {}) as Json
     if (type !== 'function') foreign.push(`tools.${index}`)
-    else if (typeof declared?.name !== 'string') return wrong(`tools.${index}.function.name`, 'must be a name')
+    else if (typeof declared?.name !== 'string') return wrongField(`tools.${index}.function.name`, 'must be a name')
     else
       known.push({
         name: declared.name,
@@ -130,13 +131,13 @@ function readMessage(message: Json, at: string, foreign: string[]): Turn | Refus
   if (role === 'system' || role === 'developer') return { role: 'system', parts: parts.filter(isText) }
   if (role === 'user') return { role, parts }
   if (role === 'assistant') return readAssistant(message, parts, at, foreign)
-  return wrong(`${at}.role`, 'must be system, developer, user, assistant or tool')
+  return wrongField(`${at}.role`, 'must be system, developer, user, assistant or tool')
 }
 
 const isText = (part: Part): part is TextPart => part.type === 'text'
 
 function readToolMessage(message: Json, at: string, foreign: string[]): Turn | Refusal {
-  if (typeof message.tool_call_id !== 'string') return wrong(`${at}.tool_call_id`, 'must name the call it answers')
+  if (typeof message.tool_call_id !== 'string') return wrongField(`${at}.tool_call_id`, 'must name the call it answers')
   const parts = readContent(message.content, `${at}.content`, foreign)
   if (isRefusal(parts)) return parts
   const result = { type: 'toolResult', id: message.tool_call_id, name: null, isError: false } as const
@@ -156,9 +157,9 @@ function readAssistant(message: Json, parts: Part[], at: string, foreign: string
 
 function readCall(call: Json, at: string): ToolCall | Refusal {
   const { name, arguments: text } = call?.function ?? {}
-  if (typeof call?.id !== 'string') return wrong(`${at}.id`, 'must be a text')
+  if (typeof call?.id !== 'string') return wrongField(`${at}.id`, 'must be a text')
   if (typeof name !== 'string' || typeof text !== 'string')
-    return wrong(`${at}.function`, 'must have a name, and arguments as a text')
+    return wrongField(`${at}.function`, 'must have a name, and arguments as a text')
   const value = call.extra_content?.google?.thought_signature
   const signature = typeof value === 'string' && { signature: { from: 'GEMINI_GENERATE' as const, value } }
   return { type: 'toolCall', id: call.id, name, arguments: text, ...signature }
@@ -182,7 +183,7 @@ function readThoughts(message: Json): Part[] {
 function readContent(content: unknown, at: string, foreign: string[]): Part[] | Refusal {
   if (content == null) return []
   if (typeof content === 'string') return content === '' ? [] : [{ type: 'text', text: content }]
-  if (!Array.isArray(content)) return wrong(at, 'must be a text or a list of parts')
+  if (!Array.isArray(content)) return wrongField(at, 'must be a text or a list of parts')
   const parts: Part[] = []
   for (const [index, given] of content.entries()) {
     const part = readPart(given as Json)
@@ -224,8 +225,4 @@ export function sourceOf(url: string, bare?: string): Source {
   const match = dataUrl.exec(url.slice(0, 300))
   if (match) return { kind: 'data', mediaType: match[1] ?? 'text/plain', data: url.slice(match[0].length) }
   return bare && !/^https?:/.test(url) ? { kind: 'data', mediaType: bare, data: url } : { kind: 'url', url }
-}
-
-function wrong(param: string, must: string): Refusal {
-  return refuse('malformed_request', `'${param}' ${must}.`, param)
 }

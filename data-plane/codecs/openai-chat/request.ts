@@ -1,5 +1,6 @@
-import { type Refusal, refuse } from '../../../schema/refusals.ts'
-import { editMembers, type Member, nestingMax, scanMembers, valuesMax } from '../../json-members.ts'
+import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
+import { editMembers, type Member } from '../../json-members.ts'
+import { readBody, refuseLookalike, wrongField } from '../admission.ts'
 import type { AdmittedRequest, Call, Encoded, EncodeTarget } from '../codec.ts'
 
 /** The fields of a chat completion request that the gateway looks at; all others pass through untouched. */
@@ -24,16 +25,11 @@ export interface ChatRequest extends AdmittedRequest {
 
 /** Reads a request of POST /v1/chat/completions (OpenAI API reference, "Create chat completion"). */
 export function admitChat(text: string, call: Call): ChatRequest | Refusal {
-  const scanned = scanMembers(text)
-  if ('problem' in scanned) return refuse('malformed_request', ...problemSentence(scanned.problem, scanned.key))
-  let body: ChatBody
-  try {
-    body = JSON.parse(text)
-  } catch {
-    return refuse('malformed_request', 'The body is not valid JSON.')
-  }
-  const wrong = firstWrongField(body, call.model) ?? firstLookalike(scanned.members)
-  if (wrong) return refuse('malformed_request', wrong.detail, wrong.param)
+  const read = readBody(text)
+  if (isRefusal(read)) return read
+  const body = read.body as ChatBody
+  const wrong = firstWrongField(body, call.model) ?? refuseLookalike(read.members, ownKeys)
+  if (wrong) return wrong
   const streamed = body.stream === true
   return {
     alias: call.model ?? body.model,
@@ -43,31 +39,22 @@ export function admitChat(text: string, call: Call): ChatRequest | Refusal {
     showsUsage: body.stream_options?.include_usage === true,
     body,
     text,
-    members: scanned.members,
+    members: read.members,
   }
 }
 
-function problemSentence(problem: string, key?: string): [string, string?] {
-  if (problem === 'too_deep') return [`The body is nested deeper than ${nestingMax} levels.`]
-  if (problem === 'too_many_values') return [`The body holds more than ${valuesMax} values.`]
-  if (problem === 'repeated_key') return [`The body holds '${key}' twice.`, key]
-  if (problem === 'not_an_object') return ['The body must be a JSON object.']
-  return ['The body is not valid JSON.']
-}
-
 /** `model` may be missing where the path names it, as with Azure's deployments. */
-function firstWrongField(body: ChatBody, named: string | undefined): { param: string; detail: string } | undefined {
+function firstWrongField(body: ChatBody, named: string | undefined): Refusal | undefined {
   if (named === undefined && (typeof body.model !== 'string' || body.model === ''))
-    return { param: 'model', detail: "'model' must name a model." }
-  if (!Array.isArray(body.messages)) return { param: 'messages', detail: "'messages' must be a list." }
-  if (body.stream != null && typeof body.stream !== 'boolean')
-    return { param: 'stream', detail: "'stream' must be true or false." }
+    return wrongField('model', 'must name a model')
+  if (!Array.isArray(body.messages)) return wrongField('messages', 'must be a list')
+  if (body.stream != null && typeof body.stream !== 'boolean') return wrongField('stream', 'must be true or false')
   if (body.stream_options != null && !isSmallObject(body.stream_options))
-    return { param: 'stream_options', detail: "'stream_options' must be an object of few members." }
-  if (body.tools != null && !Array.isArray(body.tools)) return { param: 'tools', detail: "'tools' must be a list." }
+    return wrongField('stream_options', 'must be an object of few members')
+  if (body.tools != null && !Array.isArray(body.tools)) return wrongField('tools', 'must be a list')
   for (const [param, most] of Object.entries(mostOf) as [keyof typeof mostOf, number][])
     if (body[param] != null && !(Number.isSafeInteger(body[param]) && body[param] > 0 && body[param] <= most))
-      return { param, detail: `'${param}' must be a whole number from 1 to ${most}.` }
+      return wrongField(param, `must be a whole number from 1 to ${most}`)
   return undefined
 }
 
@@ -88,12 +75,6 @@ const ownKeys = new Set([
   'n',
   'tools',
 ])
-
-/** Some servers take `Model` for `model`: what they would read must be what was admitted. */
-function firstLookalike(members: Member[]): { param: string; detail: string } | undefined {
-  const found = members.find(({ key }) => !ownKeys.has(key) && ownKeys.has(key.toLowerCase()))
-  return found && { param: found.key, detail: `'${found.key}' must be written '${found.key.toLowerCase()}'.` }
-}
 
 /** The smallest output limit that the caller names, per choice. */
 export function callerLimit(body: ChatBody): number | undefined {

@@ -1,0 +1,44 @@
+import { type Refusal, refuse } from '../../schema/refusals.ts'
+import { type Member, nestingMax, scanMembers, valuesMax } from '../json-members.ts'
+import type { Json } from './json.ts'
+
+/** A client's body: its text, where its members stand in it, and what JSON.parse makes of it. */
+export interface ReadBody {
+  text: string
+  members: Member[]
+  body: Json
+}
+
+/** Reads a body that must be one JSON object; `at` names the member whose text it is, where it is not the whole body. */
+export function readBody(text: string, at?: string): ReadBody | Refusal {
+  const scanned = scanMembers(text)
+  if ('problem' in scanned) {
+    const [detail, key] = problemSentence(scanned.problem, at, scanned.key)
+    return refuse('malformed_request', detail, key ?? at)
+  }
+  try {
+    return { text, members: scanned.members, body: JSON.parse(text) }
+  } catch {
+    return refuse('malformed_request', 'The body is not valid JSON.')
+  }
+}
+
+function problemSentence(problem: string, at: string | undefined, key?: string): [string, string?] {
+  const what = at ? `'${at}'` : 'The body'
+  if (problem === 'too_deep') return [`${what} is nested deeper than ${nestingMax} levels.`]
+  if (problem === 'too_many_values') return [`${what} holds more than ${valuesMax} values.`]
+  if (problem === 'repeated_key') return [`${what} holds '${key}' twice.`, at ? `${at}.${key}` : key]
+  if (problem === 'not_an_object') return [`${what} must be a JSON object.`]
+  return [`${what} is not valid JSON.`]
+}
+
+/** Some servers take `Model` for `model`: what they would read must be what was admitted. `own` are the lower-case names. */
+export function refuseLookalike(members: readonly Member[], own: ReadonlySet<string>): Refusal | undefined {
+  const found = members.find(({ key }) => !own.has(key) && own.has(key.toLowerCase()))
+  return found && refuse('malformed_request', `'${found.key}' must be written '${found.key.toLowerCase()}'.`, found.key)
+}
+
+/** A field that is not what the protocol has. */
+export function wrongField(param: string, must: string): Refusal {
+  return refuse('malformed_request', `'${param}' ${must}.`, param)
+}
