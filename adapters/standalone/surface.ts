@@ -1,5 +1,6 @@
 import type { Call, Dialect } from '../../data-plane/codecs/codec.ts'
 import { openaiChat } from '../../data-plane/codecs/openai-chat/index.ts'
+import { openaiResponses } from '../../data-plane/codecs/openai-responses/index.ts'
 
 /** One path of the gateway's surface for applications, and the dialect that is spoken there. */
 export interface Door {
@@ -15,7 +16,10 @@ const generate: Call = { operation: 'generate', query: '' }
 /** Where requests are posted. */
 export const doors: readonly Door[] = [
   { path: '/v1/chat/completions', dialect: openaiChat, call: generate },
+  { path: '/v1/responses', dialect: openaiResponses, call: generate },
   { path: '/openai/v1/chat/completions', dialect: openaiChat, call: generate },
+  { path: '/openai/v1/responses', dialect: openaiResponses, call: generate },
+  { path: '/openai/responses', dialect: openaiResponses, call: generate },
   { path: '/openai/deployments/:deployment/chat/completions', dialect: openaiChat, call: ofDeployment('generate') },
 ]
 

@@ -2,12 +2,13 @@ import type { Codec as CodecName } from '../../schema/config/index.ts'
 import type { RunningProvider } from '../snapshot/running.ts'
 import type { Dialect, Operation, Protocol } from './codec.ts'
 import { openaiChat } from './openai-chat/index.ts'
+import { openaiResponses } from './openai-responses/index.ts'
 import { passingWire, translatingWire, type Wire } from './wire.ts'
 
 /** Every dialect that clients may speak. */
-export const dialects: readonly Dialect[] = [openaiChat]
+export const dialects: readonly Dialect[] = [openaiChat, openaiResponses]
 /** Every protocol that providers may be asked in. */
-const protocols: readonly Protocol[] = [openaiChat]
+export const protocols: readonly Protocol[] = [openaiChat, openaiResponses]
 
 /** Protocols that answer with generated text, so that a request can be translated between them. */
 const generating: ReadonlySet<CodecName> = new Set([

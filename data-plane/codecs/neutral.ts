@@ -55,8 +55,8 @@ export interface TextPart extends Cacheable {
 export interface ImagePart extends Cacheable {
   type: 'image'
   source: Source
-  /** As OpenAI has it. */
-  detail?: 'low' | 'high' | 'auto'
+  /** As OpenAI has it; absent = as the model likes. */
+  detail?: 'low' | 'high'
 }
 
 /** A document: PDF, text. */

@@ -110,7 +110,7 @@ export class JsonReader implements AnswerReader {
   }
 }
 
-const problems: Record<SseProblem, string> = {
+export const problems: Record<SseProblem, string> = {
   event_too_large: `It sent an event larger than ${eventBytesMax} bytes.`,
   not_utf8: 'It sent bytes that are not UTF-8.',
 }

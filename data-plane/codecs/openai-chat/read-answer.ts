@@ -1,7 +1,7 @@
 import type { AnswerFault, AnswerReader } from '../codec.ts'
 import { brokeOff, readObject } from '../gathered.ts'
 import type { Json } from '../json.ts'
-import type { FinishReason, NeutralEvent, TokenLogprob } from '../neutral.ts'
+import type { FinishReason, NeutralEvent, Signature, TokenLogprob } from '../neutral.ts'
 import { JsonReader, SseReader, type StreamGrammar } from '../reading.ts'
 import { readToldError } from './errors.ts'
 import { readUsage } from './usage.ts'
@@ -81,6 +81,8 @@ function contentOf(said: Json, logprobs: Json | null, choice: number, calls: Cal
   const events: NeutralEvent[] = []
   const thought = said.reasoning_content ?? said.reasoning
   if (typeof thought === 'string' && thought) events.push({ type: 'thought', choice, text: thought })
+  for (const detail of Array.isArray(said.reasoning_details) ? said.reasoning_details : [])
+    events.push(...signatureOf(detail, choice))
   if (typeof said.content === 'string' && said.content)
     events.push({ type: 'text', choice, text: said.content, ...logprobsOf(logprobs) })
   if (typeof said.refusal === 'string' && said.refusal) events.push({ type: 'refusal', choice, text: said.refusal })
@@ -89,6 +91,14 @@ function contentOf(said: Json, logprobs: Json | null, choice: number, calls: Cal
   if (said.annotations?.length > 0) events.push({ type: 'foreign', what: 'annotations' })
   if (Array.isArray(said.tool_calls)) for (const call of said.tool_calls) events.push(...calls.read(call, choice))
   return events
+}
+
+/** What proves the reasoning, as gateways of this protocol tell it. */
+function signatureOf(detail: Json, choice: number): NeutralEvent[] {
+  const value = detail?.signature ?? detail?.data
+  if (typeof value !== 'string' || typeof detail.format !== 'string') return []
+  const signature = { from: detail.format as Signature['from'], value }
+  return [{ type: 'signature', choice, signature, encrypted: detail.type === 'reasoning.encrypted' }]
 }
 
 /** The tool calls of one choice. Some servers leave `index` out, or send each call whole: a new id is then a new call. */

@@ -204,7 +204,7 @@ function readPart(part: Json): Part | undefined {
 
 function readImage(image: Json | undefined): ImagePart | undefined {
   if (typeof image?.url !== 'string') return undefined
-  return { type: 'image', source: sourceOf(image.url), ...(image.detail && { detail: image.detail }) }
+  return { type: 'image', source: sourceOf(image.url), ...(isDetail(image.detail) && { detail: image.detail }) }
 }
 
 function readAudio(audio: Json | undefined): AudioPart | undefined {
@@ -226,3 +226,6 @@ export function sourceOf(url: string, bare?: string): Source {
   if (match) return { kind: 'data', mediaType: match[1] ?? 'text/plain', data: url.slice(match[0].length) }
   return bare && !/^https?:/.test(url) ? { kind: 'data', mediaType: bare, data: url } : { kind: 'url', url }
 }
+
+/** `auto` is what holds anyway. */
+export const isDetail = (value: unknown): value is 'low' | 'high' => value === 'low' || value === 'high'
