@@ -1,9 +1,9 @@
 import type { Refusal } from '../schema/refusals.ts'
-import type { Call, Dialect } from './codecs/codec.ts'
+import type { Call, PassingDialect } from './codecs/codec.ts'
 
 /** A request as an adapter hands it over. The body is read only once the caller is known. */
 export interface Arrival {
-  dialect: Dialect
+  dialect: PassingDialect
   call: Call
   /** The application key, from whichever header the dialect uses. */
   key: string | undefined

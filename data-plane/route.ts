@@ -1,6 +1,6 @@
 import { type Refusal, refuse } from '../schema/refusals.ts'
 import type { Breakers } from './breakers.ts'
-import type { AdmittedRequest, Dialect } from './codecs/codec.ts'
+import type { AdmittedRequest, PassingDialect } from './codecs/codec.ts'
 import { wireTo } from './codecs/index.ts'
 import type { Wire } from './codecs/wire.ts'
 import type { Plan } from './plan.ts'
@@ -23,7 +23,7 @@ export interface Itinerary {
 /** Orders the targets of the alias's route. `random` gives numbers in [0, 1). */
 export function route(
   plan: Plan,
-  dialect: Dialect,
+  dialect: PassingDialect,
   request: AdmittedRequest,
   breakers: Breakers,
   nowMs: number,

@@ -1,10 +1,10 @@
-import type { Dialect } from '../../data-plane/codecs/codec.ts'
+import type { PassingDialect } from '../../data-plane/codecs/codec.ts'
 import type { Exchange } from '../../data-plane/exchange.ts'
 import { formatAmount } from '../../schema/money.ts'
 import { type Refusal, refusals } from '../../schema/refusals.ts'
 
 /** A refusal outside any exchange, in the dialect's error shape. */
-export function refusalAnswer(dialect: Dialect, refusal: Refusal, requestId?: string): Response {
+export function refusalAnswer(dialect: PassingDialect, refusal: Refusal, requestId?: string): Response {
   const { status } = refusals[refusal.refused]
   return new Response(dialect.renderRefusal(refusal), { status, headers: refusalHeaders(refusal, requestId) })
 }

@@ -18,8 +18,8 @@ export interface Call {
 /** What is asked for. `count` is the number of tokens a request would have; it costs nothing. */
 export type Operation = 'generate' | 'embed' | 'complete' | 'count'
 
-/** The client's side of a protocol: its requests read, its answers and refusals told. */
-export interface Dialect {
+/** The client's side of a protocol whose requests pass to providers of the same protocol, and to no other. */
+export interface PassingDialect {
   readonly name: CodecName
   /** Reads a client's body. The result is never changed; every attempt is encoded from it again. */
   admit(text: string, call: Call): AdmittedRequest | Refusal
@@ -29,18 +29,28 @@ export interface Dialect {
   pass(request: AdmittedRequest, target: EncodeTarget): Encoded
   /** Follows an answer that passes as it is. */
   passing(request: AdmittedRequest): AnswerDecoder
-  /** The request in the form between protocols; a refusal where it is not what this protocol has. */
-  neutral(request: AdmittedRequest): NeutralRequest | Refusal
-  /** Tells an answer that came in another protocol. */
-  writer(request: AdmittedRequest): AnswerWriter
-  /** What this dialect calls a thing that a target cannot express. */
-  readonly fields: Partial<Record<Feature, string>>
+  /** What a provider's error means, where it speaks the same protocol. */
+  readError(status: number, body: string): UpstreamError
   /** The body of a refusal as this protocol tells errors. */
   renderRefusal(refusal: Refusal): string
   /** A refusal within a stream that has begun; `told` is the provider's own error where it passes. */
   renderStreamRefusal(refusal: Refusal, told?: string): string
   /** Headers of the client's that go on to a provider of the same protocol; a name may end in `*`. */
   readonly forwards: readonly string[]
+}
+
+/** The client's side of a protocol: its requests read, its answers and refusals told, whatever the provider speaks. */
+export interface Dialect extends PassingDialect {
+  /** The request in the form between protocols; a refusal where it is not what this protocol has. */
+  neutral(request: AdmittedRequest): NeutralRequest | Refusal
+  /** Tells an answer that came in another protocol. */
+  writer(request: AdmittedRequest): AnswerWriter
+  /** What this dialect calls a thing that a target cannot express. */
+  readonly fields: Partial<Record<Feature, string>>
+}
+
+export function isTranslatable(dialect: PassingDialect): dialect is Dialect {
+  return 'neutral' in dialect
 }
 
 /** The provider's side of a protocol: requests written for it, its answers and errors read. */

@@ -1,44 +1,32 @@
 import type { Codec as CodecName } from '../../schema/config/index.ts'
 import type { RunningProvider } from '../snapshot/running.ts'
-import type { Dialect, Operation, Protocol } from './codec.ts'
+import { isTranslatable, type Operation, type PassingDialect, type Protocol } from './codec.ts'
 import { openaiChat } from './openai-chat/index.ts'
+import { openaiCompletions } from './openai-completions/index.ts'
+import { openaiEmbeddings } from './openai-embeddings/index.ts'
 import { openaiResponses } from './openai-responses/index.ts'
 import { passingWire, translatingWire, type Wire } from './wire.ts'
 
 /** Every dialect that clients may speak. */
-export const dialects: readonly Dialect[] = [openaiChat, openaiResponses]
-/** Every protocol that providers may be asked in. */
+export const dialects: readonly PassingDialect[] = [openaiChat, openaiResponses, openaiCompletions, openaiEmbeddings]
+/** Every protocol that providers may be asked in by clients of another. */
 export const protocols: readonly Protocol[] = [openaiChat, openaiResponses]
 
-/** Protocols that answer with generated text, so that a request can be translated between them. */
-const generating: ReadonlySet<CodecName> = new Set([
-  'OPENAI_CHAT',
-  'OPENAI_RESPONSES',
-  'ANTHROPIC_MESSAGES',
-  'GEMINI_GENERATE',
-  'BEDROCK_CONVERSE',
-])
+/** All pairs, made once: each dialect by itself, and all that can be translated. */
+const wires = new Map(dialects.map((dialect) => [dialect.name, wiresOf(dialect)]))
 
-/** All pairs, made once. */
-const wires = new Map(
-  dialects.map((dialect) => [
-    dialect.name,
-    new Map(
-      protocols
-        .filter(({ name }) => name === dialect.name || (generating.has(name) && generating.has(dialect.name)))
-        .map((protocol) => [
-          protocol.name,
-          protocol.name === dialect.name ? passingWire(dialect, protocol) : translatingWire(dialect, protocol),
-        ]),
-    ),
-  ]),
-)
+function wiresOf(dialect: PassingDialect): Map<CodecName, Wire> {
+  const others = isTranslatable(dialect)
+    ? protocols.map((protocol): [CodecName, Wire] => [protocol.name, translatingWire(dialect, protocol)])
+    : []
+  return new Map<CodecName, Wire>([...others, [dialect.name, passingWire(dialect)]])
+}
 
 /**
  * How this provider is asked: in the client's own protocol where it speaks it, else in the first that it declares and that can
  * be translated to. Undefined where it cannot serve the operation.
  */
-export function wireTo(provider: RunningProvider, dialect: Dialect, operation: Operation): Wire | undefined {
+export function wireTo(provider: RunningProvider, dialect: PassingDialect, operation: Operation): Wire | undefined {
   const known = wires.get(dialect.name)!
   if (provider.codecs.has(dialect.name)) return known.get(dialect.name)
   if (operation !== 'generate') return undefined

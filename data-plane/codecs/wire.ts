@@ -7,6 +7,7 @@ import type {
   Dialect,
   Encoded,
   EncodeTarget,
+  PassingDialect,
   Protocol,
   TokenCeiling,
   UpstreamError,
@@ -34,14 +35,14 @@ export interface WireRequest extends Encoded {
 
 const nothing: readonly string[] = []
 
-export function passingWire(dialect: Dialect, protocol: Protocol): Wire {
+export function passingWire(dialect: PassingDialect): Wire {
   return {
-    protocol: protocol.name,
+    protocol: dialect.name,
     forwards: dialect.forwards,
     ceiling: (request, model) => dialect.ceiling(request, model),
     encode: (request, target) => Object.assign(dialect.pass(request, target), { lossy: nothing }),
     decoder: (request) => dialect.passing(request),
-    readError: (status, body) => protocol.readError(status, body),
+    readError: (status, body) => dialect.readError(status, body),
   }
 }
 

@@ -17,6 +17,7 @@ export type Platform = (typeof platforms)[number]
 export const codecs = [
   'OPENAI_CHAT',
   'OPENAI_RESPONSES',
+  'OPENAI_COMPLETIONS',
   'OPENAI_EMBEDDINGS',
   'ANTHROPIC_MESSAGES',
   'GEMINI_GENERATE',

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { AnswerReader, Dialect, Protocol } from '../../data-plane/codecs/codec.ts'
-import { isFault } from '../../data-plane/codecs/codec.ts'
+import { isFault, isTranslatable } from '../../data-plane/codecs/codec.ts'
 import { dialects, protocols } from '../../data-plane/codecs/index.ts'
 import type { Feature, NeutralEvent, NeutralRequest, Part, Turn } from '../../data-plane/codecs/neutral.ts'
 import { retold } from '../../data-plane/codecs/translated.ts'
@@ -25,8 +25,7 @@ const call = { operation: 'generate' as const, query: '' }
 
 const bothSides = dialects.flatMap((dialect) => {
   const protocol = protocols.find(({ name }) => name === dialect.name)
-  const generates = dialect.name !== 'OPENAI_EMBEDDINGS'
-  return protocol && generates ? [{ name: dialect.name, dialect, protocol }] : []
+  return protocol && isTranslatable(dialect) ? [{ name: dialect.name, dialect, protocol }] : []
 })
 
 /** Turns of one speaker that follow each other are one, and what the protocol said that it lost is left out. */

@@ -4,8 +4,15 @@ import { answerBytesMax, brokeOff } from '../gathered.ts'
 import { readToldError } from './errors.ts'
 import { readUsage } from './usage.ts'
 
+/** A message; a text where a text is completed, and not a chat. */
+interface Choice {
+  finish_reason?: unknown
+  message?: unknown
+  text?: unknown
+}
+
 interface ChatCompletion {
-  choices?: { finish_reason?: unknown; message?: { content?: unknown; reasoning_content?: unknown } }[]
+  choices?: Choice[]
   usage?: Parameters<typeof readUsage>[0]
   error?: unknown
 }
@@ -36,8 +43,7 @@ export class ChatAnswerDecoder implements AnswerDecoder {
     }
     if (answer?.error) return readToldError(answer as { error: object }, text)
     if (!Array.isArray(answer?.choices) || answer.choices.length === 0) return brokeOff('Its answer holds no choices.')
-    if (!answer.choices.every((choice) => typeof choice?.message === 'object' && choice.message !== null))
-      return brokeOff('Its answer holds a choice without a message.')
+    if (!answer.choices.every(saysSomething)) return brokeOff('Its answer holds a choice without a message.')
     this.#read(answer, bytes.length)
     return [bytes]
   }
@@ -51,3 +57,7 @@ export class ChatAnswerDecoder implements AnswerDecoder {
 }
 
 const none: Uint8Array[] = []
+
+function saysSomething(choice: Choice | null | undefined): boolean {
+  return (typeof choice?.message === 'object' && choice.message !== null) || typeof choice?.text === 'string'
+}

@@ -2,6 +2,7 @@ import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
 import { editMembers, type Member } from '../../json-members.ts'
 import { readBody, refuseLookalike, wrongField } from '../admission.ts'
 import type { AdmittedRequest, Call, Encoded, EncodeTarget } from '../codec.ts'
+import { openaiPath } from '../openai-path.ts'
 
 /** The fields of a chat completion request that the gateway looks at; all others pass through untouched. */
 export interface ChatBody {
@@ -91,7 +92,7 @@ export function encodeChat(request: ChatRequest, target: EncodeTarget): Encoded 
   if (request.streamed && !request.showsUsage)
     edits.stream_options = JSON.stringify({ ...request.body.stream_options, include_usage: true })
   limitOutput(request.body, target, edits)
-  return { path: chatPath(target), body: editMembers(request.text, request.members, edits) }
+  return { path: openaiPath(target, '/chat/completions'), body: editMembers(request.text, request.members, edits) }
 }
 
 /**
@@ -111,14 +112,4 @@ function limitOutput(body: ChatBody, target: EncodeTarget, edits: Record<string,
   for (const field of ['max_completion_tokens', 'max_tokens'] as const)
     if (body[field] != null && body[field] > limit) edits[field] = String(limit)
   if (!own && body.max_tokens == null) edits.max_tokens = String(limit)
-}
-
-/**
- * Where chat completions are asked for. Azure names the deployment in the path and its version in the query, unless its base URL
- * is that of the `v1` API, which has neither (Azure OpenAI REST reference).
- */
-export function chatPath({ model, upstreamName }: EncodeTarget): string {
-  const { platform, apiVersion } = model.provider
-  if (platform !== 'AZURE_OPENAI' || apiVersion === null) return '/chat/completions'
-  return `/deployments/${encodeURIComponent(upstreamName)}/chat/completions?api-version=${encodeURIComponent(apiVersion)}`
 }

@@ -6,8 +6,15 @@ import { eventBytesMax } from '../reading.ts'
 import { readToldError } from './errors.ts'
 import { readUsage } from './usage.ts'
 
+interface ChunkChoice {
+  delta?: Record<string, unknown> | null
+  /** Where a text is completed, and not a chat. */
+  text?: unknown
+  finish_reason?: unknown
+}
+
 interface ChatChunk {
-  choices?: { delta?: Record<string, unknown> | null; finish_reason?: unknown }[]
+  choices?: ChunkChoice[]
   usage?: Parameters<typeof readUsage>[0]
   error?: unknown
 }
@@ -125,8 +132,9 @@ export class ChatStreamDecoder implements AnswerDecoder {
     return chunk.usage === null ? data.replace(/,\s*"usage"\s*:\s*null/, '') : data
   }
 
-  #count(choice: { delta?: Record<string, unknown> | null; finish_reason?: unknown }): void {
+  #count(choice: ChunkChoice): void {
     if (typeof choice?.finish_reason === 'string') this.facts.finishReason = choice.finish_reason
+    if (typeof choice?.text === 'string') this.facts.outputBytes += Buffer.byteLength(choice.text)
     const delta = choice?.delta
     if (!delta) return
     for (const key in delta) {

@@ -2,7 +2,7 @@ import type { Encoded, EncodeTarget } from '../codec.ts'
 import type { Json } from '../json.ts'
 import type { Feature, FilePart, NeutralRequest, Part, Source, ToolCall, ToolResult, Turn } from '../neutral.ts'
 import { outputLimit } from '../neutral-ceiling.ts'
-import { chatPath } from './request.ts'
+import { openaiPath } from '../openai-path.ts'
 
 type Lost = Set<Feature>
 
@@ -33,7 +33,7 @@ export function writeChatRequest(request: NeutralRequest, target: EncodeTarget):
     ...formatField(request),
     ...effortField(request),
   }
-  return { path: chatPath(target), body: JSON.stringify(body), lost: [...lost] }
+  return { path: openaiPath(target, '/chat/completions'), body: JSON.stringify(body), lost: [...lost] }
 }
 
 /** OpenAI and Azure take exactly what is documented; other servers of the protocol take common additions. */
