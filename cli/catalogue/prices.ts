@@ -41,6 +41,9 @@ const meters: Record<string, readonly [Meter, number]> = {
   cache_write_mtok: ['CACHE_WRITE_TOKENS', million],
   cache_write_1h_mtok: ['CACHE_WRITE_1H_TOKENS', million],
   output_mtok: ['OUTPUT_TOKENS', million],
+  input_audio_mtok: ['AUDIO_INPUT_TOKENS', million],
+  cache_audio_read_mtok: ['CACHED_AUDIO_INPUT_TOKENS', million],
+  output_audio_mtok: ['AUDIO_OUTPUT_TOKENS', million],
   web_searches_kcount: ['SERVER_TOOL_CALLS', thousand],
   requests_kcount: ['REQUESTS', thousand],
 }
@@ -62,10 +65,14 @@ export function pricedModel(provider: Provider, id: string, atMs: number): Price
   const units = Object.entries(prices).filter(([, price]) => price !== undefined)
   const foreign = units.find(([unit]) => !meters[unit] && !optional.has(unit))
   if (foreign) return { unpriced: `is also charged by ${foreign[0]}` }
-  if (prices.input_mtok === undefined || prices.output_mtok === undefined) return { unpriced: 'is no model that chats' }
+  if (prices.input_mtok === undefined || (prices.output_mtok === undefined && !embeds(id)))
+    return { unpriced: 'has no price per token' }
   const lines = units.flatMap(([unit, price]) => linesOf(unit, price!))
   return { id, contextTokens: model.context_window ?? null, lines }
 }
+
+/** Embeddings have no output to pay for. */
+export const embeds = (model: string) => /embed/.test(model)
 
 /** Every model of the provider that the catalogue names, with the dated versions that it says cost the same. */
 export function catalogueModels(provider: Provider): string[] {

@@ -40,17 +40,19 @@ describe('what adding a provider declares', () => {
     expect(own).toContainEqual(['CACHED_INPUT_TOKENS', '0.075'])
   })
 
-  it('holds chat models alone, each with a price', () => {
+  it('holds models for chats and embeddings alone, each with a price', () => {
     const { resources } = declare({ vendor: 'openai', locator: null })
     const models = names(resources, 'model')
-    expect(models.filter((name) => /audio|image|embedding|whisper|codex|realtime|instruct/.test(name))).toEqual([])
+    expect(models.filter((name) => /audio|image|whisper|codex|realtime|instruct/.test(name))).toEqual([])
     const lines = find(resources, 'priceSheet', 'openai')!.lines as { model: string }[]
     const withPrice = new Set(lines.map(({ model }) => model))
     expect(models.filter((name) => !withPrice.has(`model/${name}`))).toEqual([])
   })
 
   it('passes the check of everything that is declared', () => {
-    for (const wish of [{ vendor: 'openai', locator: null }, { vendor: 'echo' }, selfHosted]) {
+    const all = ['openai', 'anthropic', 'google'].map((vendor) => ({ vendor, locator: null }))
+    const bedrock = { vendor: 'bedrock', locator: 'env:AWS_ACCESS_KEY_ID', region: 'us-east-1' }
+    for (const wish of [...all, bedrock, { vendor: 'echo' }, selfHosted]) {
       for (const { kind, input } of declare(wish).resources) {
         const { name, labels: _, ...spec } = input as Record<string, unknown>
         expect(resourceName.safeParse(name).success).toBe(true)
@@ -115,17 +117,38 @@ describe('providers of the environment', () => {
     expect(notes).toEqual([])
   })
 
-  it('are the echo where there are none, with a word for each that cannot be used yet', () => {
+  it('are of every vendor whose variables are there, each asked in its own protocol', () => {
     const { wishes, notes } = environmentProviders(
-      { ANTHROPIC_API_KEY: 'x', GEMINI_API_KEY: 'y', AWS_PROFILE: 'z', AZURE_OPENAI_ENDPOINT: 'u' },
+      {
+        ...{ ANTHROPIC_API_KEY: 'x', GEMINI_API_KEY: 'y', AWS_ACCESS_KEY_ID: 'z', AWS_REGION: 'eu-west-1' },
+        ...{ AZURE_OPENAI_API_KEY: 'k', AZURE_OPENAI_ENDPOINT: 'https://a.openai.azure.com/' },
+        AZURE_OPENAI_DEPLOYMENT: 'gpt-4o',
+      },
       atMs,
     )
-    expect(wishes.map(({ vendor }) => vendor)).toEqual(['echo'])
-    expect(notes).toEqual([
-      'ANTHROPIC_API_KEY is set, but Anthropic cannot be used: the codec anthropic-messages is not built yet.',
-      'GEMINI_API_KEY is set, but Google Gemini cannot be used: the codec gemini-generate is not built yet.',
-      "AZURE_OPENAI_ENDPOINT is set, but Azure OpenAI cannot be used: Azure's deployments are not built yet.",
-      'AWS_PROFILE is set, but Amazon Bedrock cannot be used: the codec bedrock-converse is not built yet.',
+    expect(notes).toEqual([])
+    const declared = wishes.flatMap((wish) => providerResources(wish).resources)
+    const providers = declared.flatMap(({ kind, input }) => (kind === 'provider' ? [input] : []))
+    expect(
+      providers.map(({ platform, codecs, baseUrl, region }) => [platform, (codecs as string[])[0], baseUrl, region]),
+    ).toEqual([
+      ['ANTHROPIC', 'ANTHROPIC_MESSAGES', 'https://api.anthropic.com/v1', undefined],
+      ['GOOGLE_AI', 'GEMINI_GENERATE', 'https://generativelanguage.googleapis.com/v1beta', undefined],
+      ['AZURE_OPENAI', 'OPENAI_CHAT', 'https://a.openai.azure.com/openai/v1', undefined],
+      ['AWS_BEDROCK', 'BEDROCK_CONVERSE', null, 'eu-west-1'],
     ])
+    expect(find(declared, 'credential', 'bedrock')).toMatchObject({
+      kind: 'AWS_KEYS',
+      locator: 'env:AWS_ACCESS_KEY_ID',
+    })
+    expect(names(declared, 'alias')).toEqual(
+      expect.arrayContaining(['claude-sonnet-4-5', 'gemini-2.5-flash', 'gpt-4o', 'amazon.nova-lite-v1:0']),
+    )
+  })
+
+  it('are the echo where there are none, with a word for each that is only half there', () => {
+    const { wishes, notes } = environmentProviders({ AWS_PROFILE: 'z', AZURE_OPENAI_ENDPOINT: 'u' }, atMs)
+    expect(wishes.map(({ vendor }) => vendor)).toEqual(['echo'])
+    expect(notes).toEqual([expect.stringContaining('AZURE_OPENAI_DEPLOYMENT'), expect.stringContaining('AWS_PROFILE')])
   })
 })

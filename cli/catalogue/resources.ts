@@ -15,11 +15,15 @@ export interface ProviderWish {
   vendor: string
   /** Of the provider and its credential; absent = the vendor's. */
   name?: string
-  /** Absent = the vendor's own. With a vendor whose codec is not built: its OpenAI-compatible endpoint. */
+  /** Absent = the vendor's own. */
   baseUrl?: string
+  /** `baseUrl` is its OpenAI-compatible endpoint, to be asked as any server of that protocol. */
+  compatible?: boolean
+  /** Where the provider is asked, for those that have regions. */
+  region?: string
   /** Where the gateway finds the key: `env:NAME`, `file:/path`, or null = stored by `credential set`. Absent = no credential. */
   locator?: string | null
-  /** The provider's names of models; absent = all chat models of the catalogue. */
+  /** The provider's names of models; absent = all of the catalogue that it serves. */
   models?: readonly { id: string; contextTokens?: number | null }[]
   /** Also whatever else it serves, under `<provider>/<model>`. */
   wildcard?: boolean
@@ -49,7 +53,7 @@ export function providerResources(wish: ProviderWish): Declared {
   return {
     resources: [
       providerOf(vendor, name, wish),
-      ...(wish.locator === undefined ? [] : [credentialOf(name, wish.locator)]),
+      ...(wish.locator === undefined ? [] : [credentialOf(vendor, name, wish.locator)]),
       ...named.map((model) => modelOf(vendor, name, model)),
       ...(wish.wildcard ? wildcardOf(name) : []),
       ...sheetOf(name, named),
@@ -91,7 +95,7 @@ function modelsOf(vendor: Vendor, { models, atMs }: ProviderWish): { models: Can
     }
   }
   const catalogue = catalogueOf(vendor.prices!)!
-  const wanted = models?.map(({ id }) => id) ?? catalogueModels(catalogue).filter(vendor.chats ?? (() => true))
+  const wanted = models?.map(({ id }) => id) ?? catalogueModels(catalogue).filter(vendor.serves ?? (() => true))
   const found = wanted.flatMap((id) => {
     const priced = pricedModel(catalogue, id, atMs)
     if (!('unpriced' in priced)) return [priced]
@@ -106,24 +110,26 @@ export function modelName(provider: string, id: string): string {
   return provider === id ? id : `${provider}/${id}`
 }
 
-function providerOf(vendor: Vendor, name: string, { baseUrl }: ProviderWish): Resource {
+function providerOf(vendor: Vendor, name: string, { baseUrl, compatible, region }: ProviderWish): Resource {
   return {
     kind: 'provider',
     input: {
       name,
-      platform: vendor.unbuilt ? 'OPENAI_COMPATIBLE' : vendor.platform,
-      codecs: ['OPENAI_CHAT'],
+      platform: compatible ? 'OPENAI_COMPATIBLE' : vendor.platform,
+      codecs: compatible ? ['OPENAI_CHAT'] : vendor.codecs,
       baseUrl: baseUrl ?? vendor.baseUrl,
+      ...(region && { region }),
       selfHosted: vendor.selfHosted === true,
     },
   }
 }
 
-function credentialOf(name: string, locator: string | null): Resource {
+function credentialOf(vendor: Vendor, name: string, locator: string | null): Resource {
   const source = locator === null ? 'STORED' : locator.startsWith('env:') ? 'ENVIRONMENT' : 'FILE'
+  const kind = vendor.credentialKind?.(locator?.replace(/^env:/, '') ?? '') ?? 'API_KEY'
   return {
     kind: 'credential',
-    input: { name, provider: handleOf('provider', name), kind: 'API_KEY', source, locator },
+    input: { name, provider: handleOf('provider', name), kind, source, locator },
   }
 }
 

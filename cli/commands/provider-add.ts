@@ -5,10 +5,10 @@ import { listModels, withVersionPath } from '../catalogue/list-models.ts'
 import { catalogueName } from '../catalogue/prices.ts'
 import { type Declared, type ProviderWish, providerResources, withoutTakenAliases } from '../catalogue/resources.ts'
 import { isThere, readLocator, readSecret } from '../catalogue/secret.ts'
-import { vendorNames, vendors } from '../catalogue/vendors.ts'
+import { type Vendor, vendorNames, vendors } from '../catalogue/vendors.ts'
 import { command } from '../command.ts'
 import type { Io } from '../io.ts'
-import { type Failed, failed, isFailed, refused } from '../trouble.ts'
+import { type Failed, failed, isFailed } from '../trouble.ts'
 import { planAndApply } from './apply-plan.ts'
 import { storeSecret } from './credential-set.ts'
 
@@ -18,6 +18,7 @@ const options = {
   'key-stdin': { type: 'boolean', description: 'read the key from stdin and store it sealed' },
   url: { type: 'string', hint: 'url', description: 'address of a self-hosted server, or another one of a provider' },
   compatible: { type: 'string', hint: 'url', description: "the provider's OpenAI-compatible endpoint" },
+  region: { type: 'string', hint: 'name', description: 'where it is asked, for Amazon Bedrock' },
   model: { type: 'string', many: true, hint: 'name', description: 'only this model; repeatable' },
   wildcard: { type: 'boolean', description: 'also whatever else it serves, as <provider>/<model>' },
   yes: { type: 'boolean', short: 'y', description: 'do not ask' },
@@ -29,6 +30,9 @@ export default command({
   description: `Declares a provider with credential, models, prices and aliases. Known: ${vendorNames.join(', ')}.`,
   example: [
     'sluice provider add openai --key env:OPENAI_API_KEY',
+    'sluice provider add anthropic --key env:ANTHROPIC_API_KEY',
+    'sluice provider add azure --url https://NAME.openai.azure.com --model gpt-4o --key env:AZURE_OPENAI_API_KEY',
+    'sluice provider add bedrock --region eu-central-1 --key env:AWS_ACCESS_KEY_ID',
     'sluice provider add self-hosted --url http://127.0.0.1:8000/v1',
     'sluice provider add openai --key-stdin --model gpt-4o-mini < key.txt',
   ].join('\n'),
@@ -68,19 +72,15 @@ async function readWish(vendorName: string, given: Typed, io: Io): Promise<Provi
     key?: string
     url?: string
     compatible?: string
+    region?: string
     model: string[]
     wildcard: boolean
   }
-  if (vendor.unbuilt && !typed.compatible)
-    return refused(
-      'NOT_BUILT',
-      `${vendor.title} cannot be added: ${vendor.unbuilt}.`,
-      `where it offers an OpenAI-compatible endpoint: sluice provider add ${vendorName} --compatible URL --key env:${vendor.variable}`,
-    )
   const address = typed.compatible ?? typed.url
   if (address !== undefined && !/^https?:$/.test(URL.parse(address)?.protocol ?? ''))
     return failed('USAGE', `${JSON.stringify(address)} is no http or https URL.`)
-  if (vendorName === 'self-hosted' && !address) return failed('USAGE', '--url is missing: where is the model server?')
+  const lacking = lackingOf(vendor, { address, region: typed.region, models: typed.model })
+  if (lacking) return lacking
   const locator = readKey(typed.key, given['key-stdin'] === true)
   if (isFailed(locator)) return locator
   if (locator === undefined && !vendor.selfHosted)
@@ -91,11 +91,27 @@ async function readWish(vendorName: string, given: Typed, io: Io): Promise<Provi
     vendor: vendorName,
     atMs: io.now(),
     ...(typed.name && { name: typed.name }),
-    ...(address && { baseUrl: vendor.selfHosted ? withVersionPath(address) : address.replace(/\/+$/, '') }),
+    ...(address && { baseUrl: withVersionPath(address, typed.compatible ? '' : vendor.basePath) }),
+    ...(typed.compatible && { compatible: true }),
+    ...(typed.region && { region: typed.region }),
     ...(locator !== undefined && { locator }),
     ...(typed.model.length > 0 && { models: typed.model.map((id) => ({ id })) }),
     ...(typed.wildcard && { wildcard: true }),
   }
+}
+
+/** What this provider needs and was not told. */
+function lackingOf(
+  vendor: Vendor,
+  { address, region, models }: { address?: string; region?: string; models: string[] },
+): Failed | undefined {
+  if (!address && !vendor.baseUrl && !vendor.regional && vendor.platform !== 'ECHO')
+    return failed('USAGE', `--url is missing: where is ${vendor.title}?`)
+  if (vendor.regional && !address && !region)
+    return failed('USAGE', `--region is missing: where is ${vendor.title} asked?`, { advice: '--region eu-central-1' })
+  if (vendor.deployments && models.length === 0)
+    return failed('USAGE', `${vendor.title} serves deployments, which only you can name.`, { advice: '--model NAME' })
+  return undefined
 }
 
 /** Null = stored; undefined = no key at all. */

@@ -45,6 +45,7 @@ export function addMeasures(to: Measures, more: Measures): void {
 }
 
 const inputMeters = new Set(['INPUT_TOKENS', 'CACHE_WRITE_TOKENS', 'CACHE_WRITE_1H_TOKENS', 'AUDIO_INPUT_TOKENS'])
+const cachedMeters = new Set(['CACHED_INPUT_TOKENS', 'CACHED_AUDIO_INPUT_TOKENS'])
 const outputMeters = new Set(['OUTPUT_TOKENS', 'REASONING_TOKENS', 'AUDIO_OUTPUT_TOKENS'])
 
 /** What one record adds. Meters are disjoint, so tokens are the sum of input, cached input and output. */
@@ -52,7 +53,7 @@ export function measuresOf(record: FlightRecord): Measures {
   const sum = (wanted: (meter: string) => boolean) =>
     record.meters.reduce((total, { meter, quantity }) => total + (wanted(meter) ? quantity : 0), 0)
   const inputTokens = sum((meter) => inputMeters.has(meter))
-  const cachedInputTokens = sum((meter) => meter === 'CACHED_INPUT_TOKENS')
+  const cachedInputTokens = sum((meter) => cachedMeters.has(meter))
   const outputTokens = sum((meter) => outputMeters.has(meter))
   return {
     cost: parseAmount(record.cost)!,
