@@ -8,6 +8,6 @@ import type { Plan } from './plan.ts'
  */
 export function guard(request: AdmittedRequest, plan: Plan): AdmittedRequest | Refusal {
   const unknown = plan.policies[0]
-  if (unknown) return refuse('policy_unavailable', `This gateway is too old for policies of kind ${unknown.kind}.`)
+  if (unknown) return refuse('policy_unavailable', `This gateway is too old for policies of kind ${unknown.spec.kind}.`)
   return request
 }

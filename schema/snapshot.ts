@@ -1,5 +1,8 @@
 import type { Codec, Platform, RetryCause } from './config/index.ts'
 import type { Meter } from './config/prices.ts'
+import type { SnapshotPolicy, SnapshotRequestLabel, SnapshotTier } from './snapshot-policy.ts'
+
+export type * from './snapshot-policy.ts'
 
 /**
  * What a data plane runs from: one tenant's configuration at one revision, compiled. Everything refers to everything else by
@@ -19,7 +22,11 @@ export interface SnapshotConfig {
   credentials: SnapshotCredential[]
   /** Latest `effectiveFromMs` first. */
   priceSheets: SnapshotPriceSheet[]
-  /** A policy whose kind the plane does not know refuses every request it covers. */
+  /** In the order of their ids. */
+  tiers: SnapshotTier[]
+  /** In the order of their keys. */
+  requestLabels: SnapshotRequestLabel[]
+  /** In the order they apply. */
   policies: SnapshotPolicy[]
 }
 
@@ -108,12 +115,6 @@ export interface SnapshotPriceSheet {
     aboveInputTokens: number | null
     serviceTier: string | null
   }[]
-}
-
-export interface SnapshotPolicy {
-  id: string
-  kind: string
-  spec: unknown
 }
 
 /**

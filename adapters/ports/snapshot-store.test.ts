@@ -61,6 +61,8 @@ const snapshot = (
     providers: [],
     credentials: [],
     priceSheets: [],
+    tiers: [],
+    requestLabels: [],
     policies: [],
   }
   const tenant = { id: 'ten_1', name: 'acme', currency: 'USD', maxStalenessMs: 60_000 }

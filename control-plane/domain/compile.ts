@@ -64,6 +64,8 @@ export function compile(
       version: versions.get(id) ?? 0,
     })),
     priceSheets: compilePrices(of('priceSheet'), position),
+    tiers: [],
+    requestLabels: [],
     policies: [],
   }
   const shards = [...packKeys(rows)].map(([first, bytes]): [string, Uint8Array] => [

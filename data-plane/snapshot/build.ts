@@ -79,7 +79,7 @@ function readConfig(parts: VerifiedParts): SnapshotConfig | Unreadable {
 /** Positions that point nowhere. Checked once here, so that nothing after has to. */
 function findFault(config: SnapshotConfig): string | undefined {
   const lists = [config.grants, config.aliases, config.routes, config.models, config.providers, config.credentials]
-  if (![...lists, config.priceSheets, config.policies].every(Array.isArray))
+  if (![...lists, config.priceSheets, config.tiers, config.requestLabels, config.policies].every(Array.isArray))
     return 'The configuration lacks one of its lists.'
   const misses = (list: unknown[], index: number) => !Number.isInteger(index) || index < 0 || index >= list.length
   const { routes, models, providers, credentials } = config

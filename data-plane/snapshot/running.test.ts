@@ -81,6 +81,8 @@ const config: SnapshotConfig = {
   providers: [provider, { ...provider, id: 'prv_2', name: 'own', selfHosted: true }],
   credentials: [{ id: 'crd_1', provider: 0, kind: 'API_KEY', source: 'STORED', locator: null, version: 1 }],
   priceSheets: [],
+  tiers: [],
+  requestLabels: [],
   policies: [],
 }
 const partsOf = (change: Partial<SnapshotConfig> = {}, shards: VerifiedParts['shards'] = new Map()): VerifiedParts => ({

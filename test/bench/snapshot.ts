@@ -69,6 +69,8 @@ function configOf(upstream: string): SnapshotConfig {
         ],
       },
     ],
+    tiers: [],
+    requestLabels: [],
     policies: [],
   }
 }

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { chainStart, recordHash } from '../../schema/flight-record.ts'
 import { answers, comment, raw } from '../real/answers.ts'
 import { type ScriptedUpstream, scriptedUpstream } from '../real/scripted-upstream.ts'
-import { hello, type Setup, startGateway, type TestGateway } from './gateway.ts'
+import { hello, policyOfKind, type Setup, startGateway, type TestGateway } from './gateway.ts'
 
 let upstream: ScriptedUpstream
 let gateway: TestGateway
@@ -542,7 +542,7 @@ describe('a key', () => {
     expect(await refusedWith(gateway.key)).toEqual([404, 'unknown_alias'])
   })
   it('a policy that this gateway does not know refuses', async () => {
-    await start({ policies: [{ id: 'pol_1', kind: 'PII', spec: {} }] })
+    await start({ policies: [policyOfKind('PII')] })
     const answer = await gateway.chat(hello)
     expect(answer.headers.get('x-sluice-refusal')).toBe('policy_unavailable')
   })

@@ -156,7 +156,17 @@ function configOf(setup: Setup): SnapshotConfig {
       { id: mintId('credential'), provider: 0, kind: 'API_KEY', source: 'STORED', locator: null, version: 1 },
     ],
     priceSheets: sheetsOf(setup, names),
+    tiers: [],
+    requestLabels: [],
     policies: setup.policies ?? [],
+  }
+}
+
+/** A policy over everything, of a kind that may be one that no plane knows. */
+export function policyOfKind(kind: string): SnapshotConfig['policies'][number] {
+  return {
+    ...{ id: mintId('policy'), name: 'house', order: 0, mode: 'ENFORCE', onFailure: 'CLOSED', overridable: false },
+    ...{ scope: { kind: 'TENANT' }, when: null, spec: { kind } as never },
   }
 }
 

@@ -197,6 +197,8 @@ export class DomainDouble implements LinkDomain {
       routes: [],
       models: [],
       priceSheets: [],
+      tiers: [],
+      requestLabels: [],
       policies: [],
       providers: [
         {
