@@ -150,6 +150,29 @@ maxStaleness: 12h
 members:
   - { principal: principal/OWNER, role: OWNER }
   - { principal: principal/ada, role: AUDITOR }
+requestLabels:
+  - { key: case, from: [metadata.case], values: [a, b] }
+  - { key: user, from: [user, safety_identifier], subject: true, maxValues: 50 }
+---
+kind: Tier
+name: large
+rank: 2
+---
+kind: Policy
+name: stay-home
+scope: project/checkout
+order: 10
+onFailure: OPEN
+overridable: true
+when: { requestLabels: { case: b }, model: [model/cloud/big], region: [eu-1], external: true, maxInputTokens: 9000 }
+spec:
+  routing: { allowTiers: [tier/large], denyModels: [model/onsite/tiny], regions: [eu-1] }
+---
+kind: Policy
+name: case-b
+scope: label/case=b
+mode: OBSERVE
+spec: { routing: { allowAliases: [alias/tiny] } }
 `
 
 describe('files', () => {

@@ -10,9 +10,11 @@ export const kinds = {
   provider: { word: 'provider', enum: 'PROVIDER', type: 'Provider' },
   credential: { word: 'credential', enum: 'CREDENTIAL', type: 'Credential' },
   model: { word: 'model', enum: 'MODEL', type: 'Model' },
+  tier: { word: 'tier', enum: 'TIER', type: 'Tier' },
   alias: { word: 'alias', enum: 'ALIAS', type: 'Alias' },
   route: { word: 'route', enum: 'ROUTE', type: 'Route' },
   priceSheet: { word: 'price-sheet', enum: 'PRICE_SHEET', type: 'PriceSheet' },
+  policy: { word: 'policy', enum: 'POLICY', type: 'Policy' },
   dataPlane: { word: 'data-plane', enum: 'DATA_PLANE', type: 'DataPlane' },
 } as const
 
@@ -42,4 +44,18 @@ export function parseRef(ref: string): ParsedRef | undefined {
   if (slash < 1 || slash === ref.length - 1) return undefined
   const kind = kindOfWord.get(ref.slice(0, slash))
   return kind ? { by: 'handle', kind, name: ref.slice(slash + 1) } : undefined
+}
+
+const labelWord = 'label/'
+
+/** True where a scope speaks of a request label. No kind has this word. */
+export function isLabelScope(scope: unknown): scope is string {
+  return typeof scope === 'string' && scope.startsWith(labelWord)
+}
+
+/** `label/case=summary`, or `label/case` for every value (null). Split at the first `=`, since values may hold one. */
+export function parseLabelScope(scope: string): { key: string; value: string | null } {
+  const text = scope.slice(labelWord.length)
+  const equals = text.indexOf('=')
+  return equals < 0 ? { key: text, value: null } : { key: text.slice(0, equals), value: text.slice(equals + 1) }
 }

@@ -40,22 +40,34 @@ export function membersQuery(kind: Kind): string {
 /** What stands after a field's name: nothing for a leaf, `{ handle }` for a reference, the fields of an object. */
 function inner(type: z.ZodType): string {
   const { type: found, meta } = fieldOf(type)
-  if (meta.ref) return ' { handle }'
+  if (meta.ref) return meta.labelScope ? ' { ref }' : ' { handle }'
   if (found instanceof z.ZodArray) return inner(found.element as z.ZodType)
   if (!(found instanceof z.ZodObject)) return ''
+  if (meta.oneOf) return ` { __typename ${fragments(found)} }`
   return ` { ${Object.entries(found.shape)
     .map(([name, field]) => `${name}${inner(field as z.ZodType)}`)
     .join(' ')} }`
 }
 
+/** One fragment for each member: in the API they are types of a union. */
+function fragments(oneOf: z.ZodObject): string {
+  return Object.values(oneOf.shape)
+    .map((member) => `... on ${outputType(member as z.ZodType)}${inner(member as z.ZodType)}`)
+    .join(' ')
+}
+
+/** `RoutingPolicyInput` is what `RoutingPolicy` is asked for with. */
+const outputType = (member: z.ZodType) => fieldOf(member).meta.graphql!.replace(/Input$/, '')
+
 /** An answer's value as files write it: references by handle, and nothing within that says the same as its absence. */
 export function asWritten(type: z.ZodType, value: unknown): unknown {
   if (value === null || value === undefined) return null
   const { type: found, meta } = fieldOf(type)
-  if (meta.ref) return (value as { handle: string }).handle
+  if (meta.ref) return meta.labelScope ? (value as { ref: string }).ref : (value as { handle: string }).handle
   if (found instanceof z.ZodArray)
     return (value as unknown[]).map((item) => asWritten(found.element as z.ZodType, item))
   if (!(found instanceof z.ZodObject)) return value
+  if (meta.oneOf) return memberAsWritten(found, value as { __typename: string })
   const fields = Object.entries(found.shape).map(([name, field]) => {
     const inside = asWritten(field as z.ZodType, (value as Record<string, unknown>)[name])
     return [name, field as z.ZodType, inside] as const
@@ -63,6 +75,11 @@ export function asWritten(type: z.ZodType, value: unknown): unknown {
   return Object.fromEntries(
     fields.filter(([, field, inside]) => !isDefault(field, inside)).map(([name, , inside]) => [name, inside]),
   )
+}
+
+function memberAsWritten(oneOf: z.ZodObject, value: { __typename: string }): unknown {
+  const found = Object.entries(oneOf.shape).find(([, type]) => outputType(type as z.ZodType) === value.__typename)
+  return found && { [found[0]]: asWritten(found[1] as z.ZodType, value) }
 }
 
 /** True where leaving the field out says the same: applying fills it in again. */

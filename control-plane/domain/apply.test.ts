@@ -8,7 +8,7 @@ import { listAudit } from './audit.ts'
 import { apiKeyIssue } from './keys.ts'
 import { dataPlaneEnroll } from './planes.ts'
 import { findResource, listResources, resourcesByIds } from './resources.ts'
-import { declareAll, smallConfig, type TestContext, testContext, testTenant } from './test-context.ts'
+import { declareAll, declareLabels, smallConfig, type TestContext, testContext, testTenant } from './test-context.ts'
 
 let ctx: TestContext
 beforeAll(async () => {
@@ -203,8 +203,18 @@ describe('apply', () => {
         { name: 'bot', owner: 'principal/p', retention: { preset: 'CUSTOM', records: '30d', payloads: '90s' } },
       ],
       ['team', { name: 'support', members: [{ principal: 'principal/p', role: 'ADMIN' }] }],
+      ['tier', { name: 'large', rank: 3 }],
+      ['model', { name: 'small', region: 'eu-1', tier: 'tier/large' }],
     ])
     expect(more.errors).toEqual([])
+    await declareLabels(ctx, owner, 'a', 'case')
+    const when = { requestLabels: { case: 'x' }, tier: ['tier/large'], external: true, minInputTokens: 10 }
+    const routing = { allowTiers: ['tier/large'], regions: ['eu-1'] }
+    const policies = await declareAll(ctx, owner, [
+      ['policy', { name: 'stay', scope: 'team/support', order: 5, when, spec: { routing } }],
+      ['policy', { name: 'case', scope: 'label/case=a/b=c', mode: 'OFF', spec: { routing: { regions: ['eu-1'] } } }],
+    ])
+    expect(policies.errors).toEqual([])
     const key = { kind: 'APPLICATION' as const, name: 'k', principal: principal!, project: 'project/bot' }
     await apiKeyIssue(ctx, owner, { idempotencyKey: 'k', ...key, expiresAt: '2027-01-01', requestLabels: { a: 'b' } })
     await dataPlaneEnroll(ctx, owner, { idempotencyKey: 'd', name: 'edge', adapter: 'STANDALONE' })

@@ -6,6 +6,7 @@ import type { Tx } from '../db/database.ts'
 import { resource } from '../db/tables.ts'
 import type { Actor } from './actor.ts'
 import { type AuditRow, recordRefused } from './audit.ts'
+import { checkLabels } from './check-labels.ts'
 import { checkBetween, checkPrivileges } from './checks.ts'
 import type { Context } from './context.ts'
 import { checkNames, draftItems } from './draft.ts'
@@ -147,6 +148,7 @@ async function attempt(tx: Tx, ctx: Context, actor: Actor, asked: Asked, draftin
     checkBetween(lookup, tenant, draft, errors)
     checkPrivileges(actor, tenant, draft, errors)
   }
+  await checkLabels(tx, actor.tenant, lookup, drafts, errors)
   await checkReferenced(tx, actor.tenant, drafts, errors)
   const refusal: Applied = { errors, audit: null, cursor: null, plan: null, revision, resources: [] }
   if (errors.length > 0) return refusal

@@ -4,6 +4,7 @@ import { parseDuration } from '../../schema/duration.ts'
 import { type KeyRow, packKeys } from '../../schema/key-table.ts'
 import { parseAmount, unitPrice } from '../../schema/money.ts'
 import type { Grant, SnapshotConfig, SnapshotPriceSheet, SnapshotRoute } from '../../schema/snapshot.ts'
+import { compilePolicies } from './compile-policies.ts'
 
 type Of<K extends Resource['kind']> = Resource<K>
 
@@ -64,9 +65,7 @@ export function compile(
       version: versions.get(id) ?? 0,
     })),
     priceSheets: compilePrices(of('priceSheet'), position),
-    tiers: [],
-    requestLabels: [],
-    policies: [],
+    ...compilePolicies(all),
   }
   const shards = [...packKeys(rows)].map(([first, bytes]): [string, Uint8Array] => [
     `keys/${first.toString(16).padStart(2, '0')}`,

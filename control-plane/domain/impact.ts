@@ -6,6 +6,7 @@ import type { Tx } from '../db/database.ts'
 import { credentialSecret, spendRollup } from '../db/tables.ts'
 import { actionOf, type Draft, type PlanImpact, type PlanWarning } from './plan.ts'
 import { liveResources, referrers } from './resources.ts'
+import { policyWarnings } from './warn-policies.ts'
 
 const hopsMax = 8
 const dayMs = 86_400_000
@@ -41,6 +42,7 @@ const attributed = {
   apiKey: spendRollup.apiKey,
   provider: spendRollup.provider,
   model: spendRollup.model,
+  tier: spendRollup.tier,
   alias: spendRollup.alias,
   dataPlane: spendRollup.dataPlane,
 }
@@ -68,7 +70,7 @@ async function usedLastDay(tx: Tx, tenant: string, ids: string[], nowMs: number)
 /** What is allowed but probably not meant. Reads the state after the change. */
 export async function warningsOf(tx: Tx, tenant: string, drafts: Draft[], nowMs: number): Promise<PlanWarning[]> {
   const changed = drafts.filter((draft) => actionOf(draft) !== 'UNCHANGED' && !draft.after.archivedAt)
-  const warnings = await unsetSecrets(tx, tenant, changed)
+  const warnings = [...(await unsetSecrets(tx, tenant, changed)), ...(await policyWarnings(tx, tenant, changed))]
   if (!changed.some(({ after }) => after.kind === 'alias' || after.kind === 'route')) return warnings
   const all = await liveResources(tx, tenant, ['provider', 'model', 'priceSheet'])
   const priced = pricedModels(all, nowMs)

@@ -5,6 +5,7 @@ import { isPermission, namedOnly } from '../../schema/permissions.ts'
 import type { Tx } from '../db/database.ts'
 import type { Actor } from './actor.ts'
 import { recordRefused } from './audit.ts'
+import { checkLabelUse } from './check-labels.ts'
 import type { Context } from './context.ts'
 import { draftNew } from './draft.ts'
 import { invalidInput, notFound, notPermitted, type UserError, type Written } from './errors.ts'
@@ -64,6 +65,7 @@ export async function apiKeyIssue(ctx: Context, actor: Actor, input: ApiKeyIssue
       if (!draft) return undefined
       const key = draft.after as Key
       checkIssue(actor, tenant, key, errors)
+      checkLabelUse(tenant.spec.requestLabels, draft, errors)
       if (key.spec.expiresAt && Date.parse(key.spec.expiresAt) <= ctx.clock.now())
         errors.push(invalidInput(['expiresAt'], 'is in the past'))
       if (errors.length > 0) return undefined

@@ -16,6 +16,7 @@ import { deltasSince, nextEnvelopeSequence, part, snapshotOf } from './snapshots
 import { actAs, tenantCreate, tenants } from './tenants.ts'
 import {
   declareAll,
+  declareLabels,
   instanceKeys,
   smallConfig,
   type TestContext,
@@ -207,6 +208,7 @@ describe('a snapshot', () => {
 
   it('holds what was declared, its keys and its sealed secrets', async () => {
     const { owner, issue } = await configured()
+    await declareLabels(ctx, owner, 'case')
     const { secret, apiKey } = await issue('k', { requestLabels: { case: 'b' } })
     await credentialSet(ctx, owner, { idempotencyKey: 'c', credential: 'credential/openai-key', secret: 'sk-x' })
     const { current, manifest, bytes, config } = await read(owner)

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, gte, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, gte, inArray, isNull, lt, or, type SQL, sql } from 'drizzle-orm'
 import type { Resource } from '../../schema/config/index.ts'
 import { type Kind, kindList, parseRef } from '../../schema/handles.ts'
 import type { Tx } from '../db/database.ts'
@@ -63,6 +63,8 @@ export interface ResourceQuery {
   archived?: boolean | null
   /** Fields of the spec, each with the values it may have (ids for references). */
   where?: Record<string, readonly string[] | null | undefined> | null
+  /** Fields of the spec that hold one of some members, each with those it may be. */
+  holding?: Record<string, readonly string[]> | null
   updatedAt?: { from?: Date | null; to?: Date | null } | null
   first: number
   /** Id of the last row of the page before. */
@@ -75,7 +77,7 @@ export async function listResources(
   tenant: string,
   query: ResourceQuery,
 ): Promise<{ rows: Resource[]; hasNext: boolean }> {
-  const { kinds, labels, search, archived, where, updatedAt, first, after } = query
+  const { kinds, labels, search, archived, where, holding, updatedAt, first, after } = query
   const conditions: (SQL | undefined)[] = [
     eq(resource.tenant, tenant),
     kinds ? inArray(resource.kind, [...kinds]) : undefined,
@@ -86,6 +88,7 @@ export async function listResources(
     updatedAt?.to ? lt(resource.updatedAt, updatedAt.to) : undefined,
     after ? gt(resource.id, after) : undefined,
     ...Object.entries(where ?? {}).map(([field, values]) => (values ? hasValue(field, values) : undefined)),
+    ...Object.entries(holding ?? {}).map(([field, members]) => hasMember(field, members)),
   ]
   const rows = await tx
     .select()
@@ -100,6 +103,9 @@ export const hasLabels = (labels: Record<string, string>) => sql`${resource.labe
 
 const hasValue = (field: string, values: readonly string[]) =>
   values.length === 0 ? sql`false` : inArray(sql`${resource.spec} ->> ${field}`, [...values])
+
+const hasMember = (field: string, members: readonly string[]) =>
+  or(...members.map((member) => sql`${resource.spec} -> ${field} -> ${member} is not null`)) ?? sql`false`
 
 /** Every live resource of some kinds: what compiling and pruning look at. */
 export async function liveResources<K extends Kind>(

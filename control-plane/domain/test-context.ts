@@ -9,6 +9,7 @@ import { type Applied, apply } from './apply.ts'
 import type { Context } from './context.ts'
 import { createTenant } from './installation.ts'
 import { dataPlaneEnroll, openEpoch, redeemToken } from './planes.ts'
+import { findResource } from './resources.ts'
 import { openStreams } from './streams.ts'
 import { openVault } from './vault.ts'
 
@@ -60,6 +61,14 @@ export async function declareAll(
   const dry = await apply(ctx, actor, { resources: [], ifRevision: 0, dryRun: true })
   const given = resources.map(([kind, input]) => ({ kind, input }))
   return apply(ctx, actor, { resources: given, ifRevision: dry.revision, dryRun: false })
+}
+
+/** Request labels that may have any value. */
+export async function declareLabels(ctx: Context, actor: Actor, ...keys: string[]): Promise<void> {
+  const tenant = await ctx.db.withTenant(actor.tenant, (tx) => findResource(tx, actor.tenant, actor.tenant))
+  const requestLabels = keys.map((key) => ({ key }))
+  const applied = await declareAll(ctx, actor, [['tenant', { name: tenant!.name, requestLabels }]])
+  if (applied.errors.length > 0) throw new Error(JSON.stringify(applied.errors))
 }
 
 /** A small working configuration: provider, credential, model, alias, prices, team, project. */

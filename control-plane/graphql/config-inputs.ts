@@ -1,5 +1,5 @@
 import type { EnumRef, InputFieldBuilder, InputRef } from '@pothos/core'
-import { z } from '../../schema/config/fields.ts'
+import { type FieldMeta, z } from '../../schema/config/fields.ts'
 import { declarations } from '../../schema/config/index.ts'
 import { type Field, fieldOf } from '../../schema/config/walk.ts'
 import { type Kind, kindList, kinds } from '../../schema/handles.ts'
@@ -67,7 +67,7 @@ function collect(type: z.ZodType): void {
   else if (inner instanceof z.ZodEnum) makeEnum(meta.graphql!, inner.options as string[])
   else if (inner instanceof z.ZodObject) {
     for (const field of Object.values(inner.shape)) collect(field as z.ZodType)
-    if (meta.graphql && !inputs.has(meta.graphql)) makeInput(meta.graphql, inner, descriptionOf({ meta }))
+    if (meta.graphql && !inputs.has(meta.graphql)) makeInput(meta.graphql, inner, meta)
   }
 }
 
@@ -75,10 +75,11 @@ function makeEnum(name: string, values: string[]): void {
   if (!enums.has(name)) enums.set(name, builder.enumType(name, { values }) as unknown as AnyEnum)
 }
 
-function makeInput(name: string, object: z.ZodObject, description: string | undefined): void {
+function makeInput(name: string, object: z.ZodObject, meta: FieldMeta): void {
   const fields = Object.entries(object.shape).map(([key, type]) => [key, fieldOf(type as z.ZodType)] as const)
   const ref = builder.inputRef<object>(name).implement({
-    description,
+    description: descriptionOf({ meta }),
+    ...(meta.oneOf && { isOneOf: true }),
     fields: ((t: Inputs) =>
       Object.fromEntries(
         fields.map(([key, field]) => [key, inputField(t, field, !field.optional && !field.nullable)]),

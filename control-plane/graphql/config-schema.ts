@@ -1,8 +1,9 @@
+import type { FieldMeta } from '../../schema/config/fields.ts'
 import { declarations, labels, resourceName, z } from '../../schema/config/index.ts'
 import { fieldOf } from '../../schema/config/walk.ts'
 import { type Kind, kindList, kinds } from '../../schema/handles.ts'
 
-const ours = ['graphql', 'ref', 'issued']
+const ours = ['graphql', 'ref', 'issued', 'labelScope', 'oneOf']
 
 /**
  * JSON Schema of the config file, for editors: of one kind's document, or of any. A document says `kind: Project`, `name`,
@@ -35,6 +36,7 @@ function documentSchema(kind: Kind): Record<string, unknown> {
     unrepresentable: 'any',
     // What we say of a field for ourselves is no JSON Schema keyword.
     override: ({ jsonSchema }) => {
+      if ((jsonSchema as FieldMeta).oneOf) Object.assign(jsonSchema, { minProperties: 1, maxProperties: 1 })
       for (const key of ours) delete (jsonSchema as Record<string, unknown>)[key]
     },
   }) as Record<string, unknown>

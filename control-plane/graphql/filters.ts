@@ -1,3 +1,5 @@
+import { policyKinds } from '../../schema/config/index.ts'
+import { isLabelScope } from '../../schema/handles.ts'
 import { findResource, type ResourceQuery } from '../domain/resources.ts'
 import { builder } from './builder.ts'
 import { configEnum } from './config-inputs.ts'
@@ -57,6 +59,22 @@ export const ModelFilter = builder.inputType('ModelFilter', {
     labels: t.field({ type: 'Labels' }),
     archived: t.boolean({ defaultValue: false }),
     provider: t.field({ type: ['Ref'] }),
+    tier: t.field({ type: ['Ref'] }),
+  }),
+})
+
+const PolicyKind = builder.enumType('PolicyKind', {
+  values: Object.fromEntries(Object.entries(policyKinds).map(([member, name]) => [name, { value: member }])),
+})
+
+export const PolicyFilter = builder.inputType('PolicyFilter', {
+  fields: (t) => ({
+    search: t.string(),
+    labels: t.field({ type: 'Labels' }),
+    archived: t.boolean({ defaultValue: false }),
+    scope: t.field({ type: ['Ref'], description: 'As it is declared: `label/case` is not `label/case=summary`.' }),
+    kind: t.field({ type: [PolicyKind] }),
+    mode: t.field({ type: [configEnum('PolicyMode')] }),
   }),
 })
 
@@ -92,21 +110,31 @@ export async function idsOf(ctx: GraphContext, refs: readonly string[] | null | 
   if (refs.length > refsMax) throw requestError('BAD_DOCUMENT', `A filter names at most ${refsMax} resources.`)
   return read(ctx, async (tx, tenant) => {
     const ids: string[] = []
-    for (const ref of refs) ids.push((await findResource(tx, tenant, ref))?.id ?? 'nothing')
+    for (const ref of refs) ids.push(isLabelScope(ref) ? ref : ((await findResource(tx, tenant, ref))?.id ?? 'nothing'))
     return ids
   })
 }
 
 type Given = Record<string, unknown> | null | undefined
 const shared = new Set(['search', 'labels', 'archived', 'updatedAt'])
-const references = new Set(['team', 'project', 'principal', 'provider'])
+const references = new Set(['team', 'project', 'principal', 'provider', 'tier', 'scope'])
 
-/** What `listResources` takes, from any of the filters above: the fields of one kind become conditions on its spec. */
-export async function resourceQuery(ctx: GraphContext, filter: Given): Promise<Omit<ResourceQuery, 'first'>> {
+/**
+ * What `listResources` takes, from any of the filters above: the fields of one kind become conditions on its spec. `oneOf` says
+ * which of them ask for the member that a field of the spec holds.
+ */
+export async function resourceQuery(
+  ctx: GraphContext,
+  filter: Given,
+  oneOf: Record<string, string> = {},
+): Promise<Omit<ResourceQuery, 'first'>> {
   const where: Record<string, readonly string[] | null> = {}
+  const holding: Record<string, readonly string[]> = {}
   for (const [field, values] of Object.entries(filter ?? {})) {
     if (shared.has(field) || !values) continue
-    where[field] = references.has(field) ? await idsOf(ctx, values as string[]) : (values as string[])
+    const holder = oneOf[field]
+    if (holder) holding[holder] = values as string[]
+    else where[field] = references.has(field) ? await idsOf(ctx, values as string[]) : (values as string[])
   }
   return {
     search: filter?.search as string | null,
@@ -114,5 +142,6 @@ export async function resourceQuery(ctx: GraphContext, filter: Given): Promise<O
     archived: filter?.archived as boolean | null,
     updatedAt: rangeOf(filter?.updatedAt as Range),
     where,
+    holding,
   }
 }

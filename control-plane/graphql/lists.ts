@@ -12,6 +12,7 @@ import {
   ApiKey,
   DataPlane,
   Model,
+  Policy,
   PriceSheet,
   Principal,
   Project,
@@ -19,6 +20,7 @@ import {
   ResourceType,
   Route,
   Team,
+  Tier,
 } from './refs.ts'
 
 type Fields<Parent extends object> = PothosSchemaTypes.ObjectFieldBuilder<Types, Parent>
@@ -32,9 +34,11 @@ const connections = {
   apiKey: connectionOf(ApiKey),
   provider: connectionOf(Provider),
   model: connectionOf(Model),
+  tier: connectionOf(Tier),
   alias: connectionOf(Alias),
   route: connectionOf(Route),
   priceSheet: connectionOf(PriceSheet),
+  policy: connectionOf(Policy),
   dataPlane: connectionOf(DataPlane),
 }
 
@@ -42,6 +46,8 @@ interface ListOptions<Parent> {
   filter?: InputRef<object>
   /** What holds for every row beside the filter, such as the parent it belongs to. */
   where?: (parent: Parent) => Where
+  /** Fields of the filter that ask which member a field of the spec holds. */
+  oneOf?: Record<string, string>
   /** Whose lists even those may read who may not read everything, such as a principal's own keys. */
   may?: (parent: Parent, ctx: GraphContext) => boolean
 }
@@ -64,7 +70,7 @@ export function listOf<Parent extends object, K extends keyof typeof connections
       given: { first?: number | null; after?: string | null; filter?: object },
       ctx: GraphContext,
     ) => {
-      const query = await resourceQuery(ctx, given.filter as Record<string, unknown>)
+      const query = await resourceQuery(ctx, given.filter as Record<string, unknown>, options.oneOf)
       return pageOfResources(ctx, { ...query, where: { ...query.where, ...options.where?.(parent) } }, [kind], given)
     }) as never,
   })

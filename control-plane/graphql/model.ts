@@ -8,7 +8,7 @@ import { read, referenced, resourceOf } from './loaders.ts'
 import { Money } from './money.ts'
 import { ofKind } from './organisation.ts'
 import { type PriceLine, pricesAt } from './prices.ts'
-import { Alias, Credential, Model, Node, PriceSheet, Provider, ResourceType, Route } from './refs.ts'
+import { Alias, Credential, Model, Node, PriceSheet, Provider, ResourceType, Route, Tier } from './refs.ts'
 
 type Spec<K extends 'model' | 'alias' | 'route'> = Resource<K>['spec']
 
@@ -44,6 +44,7 @@ Model.implement({
     provider: t.field({ type: Provider, resolve: ({ spec }, _, ctx) => referenced(ctx, 'provider', spec.provider) }),
     upstreamName: t.string({ resolve: ({ spec }) => spec.upstreamName }),
     region: t.string({ nullable: true, resolve: ({ spec }) => spec.region }),
+    tier: t.field({ type: Tier, nullable: true, resolve: ({ spec }, _, ctx) => resourceOf(ctx, 'tier', spec.tier) }),
     contextTokens: t.int({ nullable: true, resolve: ({ spec }) => spec.contextTokens }),
     maxOutputTokens: t.int({ nullable: true, resolve: ({ spec }) => spec.maxOutputTokens }),
     defaultOutputTokens: t.int({

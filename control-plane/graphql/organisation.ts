@@ -10,6 +10,7 @@ import {
   ApiKeyFilter,
   DataPlaneFilter,
   ModelFilter,
+  PolicyFilter,
   PrincipalFilter,
   ProjectFilter,
   ResourceFilter,
@@ -54,6 +55,22 @@ async function membersOf(scope: Scope, args: { first?: number | null; after?: st
   return page(rows, from + size < scope.spec.members.length, (row) => [row.index], args.after)
 }
 
+const RequestLabel = builder.objectRef<Resource<'tenant'>['spec']['requestLabels'][number]>('RequestLabel').implement({
+  description:
+    'A key that requests may carry, in x-sluice-labels or in the members of the body that `from` names. Labels set on the ApiKey ' +
+    'win over what the request says.',
+  fields: (t) => ({
+    key: t.exposeString('key'),
+    from: t.exposeStringList('from', { description: '`user`, `safety_identifier`, or `metadata.` and a name.' }),
+    required: t.exposeBoolean('required', { description: 'A request without a value is refused.' }),
+    values: t.exposeStringList('values', { nullable: true, description: 'Null = any, up to `maxValues`.' }),
+    maxValues: t.exposeInt('maxValues'),
+    subject: t.exposeBoolean('subject', {
+      description: 'The value names a person; it is stored as a pseudonym.',
+    }),
+  }),
+})
+
 Tenant.implement({
   description: 'A company or installation-wide customer; everything else belongs to one.',
   interfaces: [Node, ResourceType],
@@ -72,6 +89,7 @@ Tenant.implement({
       complexity: pageCost,
       resolve: membersOf,
     }),
+    requestLabels: t.field({ type: [RequestLabel], resolve: ({ spec }) => spec.requestLabels }),
     configRevision: t.field({
       type: 'SafeInt',
       description: "The one number that orders this tenant's configuration.",
@@ -102,9 +120,11 @@ Tenant.implement({
     apiKeys: listOf(t, 'apiKey', { filter: ApiKeyFilter }),
     providers: listOf(t, 'provider', { filter: ResourceFilter }),
     models: listOf(t, 'model', { filter: ModelFilter }),
+    tiers: listOf(t, 'tier', { filter: ResourceFilter, may: () => true }),
     aliases: listOf(t, 'alias', { filter: ResourceFilter, may: () => true }),
     routes: listOf(t, 'route', { filter: ResourceFilter }),
     priceSheets: listOf(t, 'priceSheet'),
+    policies: listOf(t, 'policy', { filter: PolicyFilter, oneOf: { kind: 'spec' } }),
     dataPlanes: listOf(t, 'dataPlane', { filter: DataPlaneFilter }),
   }),
 })

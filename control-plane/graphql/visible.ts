@@ -2,7 +2,7 @@ import type { Resource } from '../../schema/config/index.ts'
 import type { Actor } from '../domain/actor.ts'
 
 /** What any member may see, since the answers to its own requests name them anyway. */
-const shared = new Set<Resource['kind']>(['tenant', 'provider', 'model', 'alias', 'route', 'dataPlane'])
+const shared = new Set<Resource['kind']>(['tenant', 'provider', 'model', 'tier', 'alias', 'route', 'dataPlane'])
 
 /** Whether this actor may see a resource. What it may not see does not exist for it: null, or the same NotFound. */
 export function isVisible(actor: Actor, resource: Resource): boolean {

@@ -13,6 +13,10 @@ export interface FieldMeta {
   ref?: readonly Kind[]
   /** Set when the resource is issued; `apply` cannot change it. */
   issued?: boolean
+  /** A reference that may also be a declared request label: `label/case=summary`. */
+  labelScope?: boolean
+  /** An object of which exactly one member is given. */
+  oneOf?: boolean
 }
 
 declare module 'zod' {
@@ -29,6 +33,21 @@ export const ref = (...to: Kind[]) =>
       graphql: 'Ref',
       ref: to,
       description: `${to.map((kind) => `${kinds[kind].word}/…`).join(' or ')}, or an id`,
+    })
+
+const scopes = ['tenant', 'team', 'project', 'principal', 'apiKey', 'provider', 'model', 'tier'] as const
+
+/** What a policy attaches to: a resource, or the requests that carry a label. */
+export const scope = () =>
+  z
+    .string()
+    .min(1)
+    .max(400)
+    .meta({
+      graphql: 'Ref',
+      ref: scopes,
+      labelScope: true,
+      description: `${scopes.map((kind) => `${kinds[kind].word}/…`).join(', ')}, an id, label/KEY or label/KEY=VALUE`,
     })
 
 export const text = (charactersMax = 2_000) => z.string().max(charactersMax).meta({ graphql: 'String' })
@@ -119,6 +138,17 @@ export const oneOf = <const Values extends readonly [string, ...string[]]>(graph
 /** An object that is its own GraphQL input type. */
 export const input = <Shape extends z.ZodRawShape>(graphql: string, shape: Shape) =>
   z.strictObject(shape).meta({ graphql })
+
+/** An object with exactly one of its members. */
+export const oneOfInput = <Shape extends Record<string, z.ZodType>>(graphql: string, shape: Shape) => {
+  const members = Object.fromEntries(Object.entries(shape).map(([name, type]) => [name, type.optional()]))
+  return z
+    .strictObject(members as { [Name in keyof Shape]: z.ZodOptional<Shape[Name]> })
+    .refine((value) => Object.values(value).filter((member) => member !== undefined).length === 1, {
+      error: `holds exactly one of ${Object.keys(shape).join(', ')}`,
+    })
+    .meta({ graphql, oneOf: true })
+}
 
 export const list = <Item extends z.ZodType>(item: Item, itemsMax = 1_000) => z.array(item).max(itemsMax)
 

@@ -3,6 +3,7 @@ import type { Declaration, SpecOf } from './declaration.ts'
 import { z } from './fields.ts'
 import * as models from './models.ts'
 import * as organisation from './organisation.ts'
+import * as policies from './policies.ts'
 import * as prices from './prices.ts'
 
 const declared = {
@@ -14,9 +15,11 @@ const declared = {
   provider: models.provider,
   credential: models.credential,
   model: models.model,
+  tier: models.tier,
   alias: models.alias,
   route: models.route,
   priceSheet: prices.priceSheet,
+  policy: policies.policy,
   dataPlane: organisation.dataPlane,
 } as const satisfies Record<Kind, { kind: Kind }>
 
@@ -50,8 +53,11 @@ export const resourceName = z
     'must begin with a letter or digit and hold only letters, digits and . _ : @ / + -',
   )
 
+export type { Condition } from './conditions.ts'
 export type { Declaration, RuleIssue, SpecOf } from './declaration.ts'
 export { labels, z } from './fields.ts'
+export { labelFault, type RequestLabel } from './labels.ts'
 export * from './models.ts'
 export { type DataClass, type Role, roles } from './organisation.ts'
+export { failureModes, type PolicyKind, policyKinds, policyModes, type RoutingPolicy } from './policies.ts'
 export { type Meter, meters } from './prices.ts'

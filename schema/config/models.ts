@@ -156,6 +156,7 @@ export const model = declare({
       .regex(/^[^\s\p{Cc}\\]+$/u, 'must hold no spaces')
       .meta({ graphql: 'String' }),
     region: text(100).nullable().default(null),
+    tier: ref('tier').nullable().default(null),
     contextTokens: tokens(),
     maxOutputTokens: tokens(),
     defaultOutputTokens: tokens(),
@@ -176,6 +177,13 @@ export const model = declare({
     spec.defaultOutputTokens && spec.maxOutputTokens && spec.defaultOutputTokens > spec.maxOutputTokens
       ? [{ path: ['defaultOutputTokens'], message: 'is larger than maxOutputTokens' }]
       : [],
+})
+
+export const tier = declare({
+  kind: 'tier',
+  description:
+    'A class of models that may stand in for one another. A higher rank is the more capable, and dearer, class.',
+  spec: z.strictObject({ rank: int(0, 1_000_000).default(0) }),
 })
 
 const deprecation = input('AliasDeprecationInput', {

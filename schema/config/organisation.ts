@@ -1,5 +1,6 @@
 import { declare, type RuleIssue } from './declaration.ts'
 import { currency, dateTime, duration, input, labels, list, oneOf, ref, text, z } from './fields.ts'
+import { labelIssues, requestLabel } from './labels.ts'
 
 const day = 86_400_000
 
@@ -25,9 +26,10 @@ export const tenant = declare({
     currency: currency().default('USD'),
     maxStaleness: duration(60_000, 90 * day).default('P1D'),
     members: members(),
+    requestLabels: list(requestLabel, 64).default([]),
   }),
   fixed: ['currency'],
-  rules: eachPrincipalOnce,
+  rules: (spec) => [...eachPrincipalOnce(spec), ...labelIssues(spec.requestLabels)],
 })
 
 export const team = declare({

@@ -1,4 +1,4 @@
-import type { Kind } from '../handles.ts'
+import { isLabelScope, type Kind } from '../handles.ts'
 import type { FieldMeta } from './fields.ts'
 import { z } from './fields.ts'
 
@@ -33,7 +33,7 @@ export interface FoundReference {
   replace: (id: string) => void
 }
 
-/** Every reference that a spec holds, found by its declaration. Replacing writes into the spec itself. */
+/** Every reference that a spec holds, found by its declaration; a label is none. Replacing writes into the spec itself. */
 export function findReferences(shape: z.ZodRawShape, spec: Record<string, unknown>): FoundReference[] {
   const found: FoundReference[] = []
   const visit = (
@@ -45,6 +45,7 @@ export function findReferences(shape: z.ZodRawShape, spec: Record<string, unknow
     const value = holder[key]
     if (value === null || value === undefined) return
     const { type: inner, meta } = fieldOf(type)
+    if (meta.labelScope && isLabelScope(value)) return
     if (meta.ref && typeof value === 'string') {
       found.push({ path, value, kinds: meta.ref, replace: (id) => (holder[key] = id) })
     } else if (inner instanceof z.ZodArray && Array.isArray(value)) {

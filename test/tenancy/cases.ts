@@ -16,15 +16,15 @@ export interface Ask {
 
 type Id = keyof House['ids']
 const errors = 'errors { __typename code message path ... on NotFound { ref } ... on NotPermitted { permission } }'
-const everyone = new Set<Id>(['tenant', 'provider', 'model', 'alias', 'route', 'dataPlane'])
+const everyone = new Set<Id>(['tenant', 'provider', 'model', 'tier', 'alias', 'route', 'dataPlane'])
 const needsOf = (kind: Id): Permission[] | null => {
   if (everyone.has(kind)) return null
   return kind === 'audit' ? ['audit:read'] : kind === 'request' ? ['record:read'] : ['config:read']
 }
 
 const declared: Id[] = [
-  ...(['team', 'project', 'principal', 'apiKey', 'provider', 'credential', 'model', 'alias', 'route'] as const),
-  ...(['priceSheet', 'dataPlane'] as const),
+  ...(['team', 'project', 'principal', 'apiKey', 'provider', 'credential', 'model', 'tier', 'alias'] as const),
+  ...(['route', 'priceSheet', 'policy', 'dataPlane'] as const),
 ]
 const nodes: Id[] = [...declared, 'tenant', 'instance', 'request', 'audit']
 const words: Partial<Record<Id, string>> = { apiKey: 'api-key', priceSheet: 'price-sheet', dataPlane: 'data-plane' }
@@ -107,6 +107,12 @@ export const cases: Record<string, Ask[]> = {
     tenantList('apiKeys', 'project', 'project', 'ApiKeyFilter'),
     tenantList('apiKeys', 'principal', 'principal', 'ApiKeyFilter'),
     tenantList('models', 'provider', 'provider', 'ModelFilter'),
+    tenantList('models', 'tier', 'tier', 'ModelFilter'),
+    tenantList('policies', 'scope', 'project', 'PolicyFilter'),
+    ...own('{ tenant { requestLabels { key values } tiers { nodes { name models { nodes { name } } } } } }'),
+    ...own('{ tenant { policies(filter: { kind: [ROUTING] }) { nodes { name scope { ref resource { id } } } } } }', [
+      'config:read',
+    ]),
     ask(
       'search',
       ['config:read'],
@@ -233,6 +239,15 @@ export const cases: Record<string, Ask[]> = {
     applying('a team of a project', ({ ids }) => ({ project: { name: 'p', team: ids.team } })),
     applying('a principal as member', ({ ids }) => ({
       team: { name: 't', members: [{ principal: ids.principal, role: 'VIEWER' }] },
+    })),
+    applying('a tier of a model', ({ ids }) => ({
+      model: { name: 'm', provider: ids.provider, upstreamName: 'm', tier: ids.tier },
+    })),
+    applying('the scope of a policy', ({ ids }) => ({
+      policy: { name: 'p', scope: ids.team, spec: { routing: { regions: ['eu-1'] } } },
+    })),
+    applying('what a policy names', ({ ids }) => ({
+      policy: { name: 'p', scope: ids.project, spec: { routing: { denyModels: [ids.model] } } },
     })),
     applying('a model of an alias', ({ ids }) => ({ alias: { name: 'a', model: ids.model } })),
     ...declared.map((kind) =>

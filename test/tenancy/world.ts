@@ -80,7 +80,7 @@ export async function makeWorld({ db, stop }: Opened): Promise<World> {
 function nowhere(): House {
   const kinds = [
     ...(['tenant', 'team', 'project', 'principal', 'apiKey', 'provider', 'credential', 'model', 'alias'] as const),
-    ...(['route', 'priceSheet', 'dataPlane', 'instance', 'request', 'audit'] as const),
+    ...(['tier', 'policy', 'route', 'priceSheet', 'dataPlane', 'instance', 'request', 'audit'] as const),
   ] satisfies IdKind[]
   const ids = Object.fromEntries(kinds.map((kind) => [kind, mintId(kind)])) as House['ids']
   return { ...named(houseMark()), ids }
@@ -126,9 +126,11 @@ async function furnish(ctx: Context): Promise<Furnished> {
     'provider',
     'credential',
     'model',
+    'tier',
     'alias',
     'route',
     'priceSheet',
+    'policy',
   ] as const
   const ids = {
     ...(Object.fromEntries(kinds.map((kind) => [kind, idOf(kind)])) as Pick<House['ids'], (typeof kinds)[number]>),
@@ -148,7 +150,14 @@ const declarations = (name: House['name']): [Kind, Record<string, unknown>][] =>
   ['principal', { name: name('principal'), identities: [{ issuer: 'https://id.example', subject: name('subject') }] }],
   ['provider', { name: name('provider'), platform: 'ECHO' }],
   ['credential', { name: name('credential'), provider: `provider/${name('provider')}` }],
-  ['model', { name: name('model'), provider: `provider/${name('provider')}`, upstreamName: name('upstream') }],
+  ['tier', { name: name('tier') }],
+  [
+    'model',
+    {
+      ...{ name: name('model'), provider: `provider/${name('provider')}`, upstreamName: name('upstream') },
+      tier: `tier/${name('tier')}`,
+    },
+  ],
   ['route', { name: name('route'), targets: [{ model: `model/${name('model')}` }] }],
   ['alias', { name: name('alias'), route: `route/${name('route')}` }],
   [
@@ -156,6 +165,13 @@ const declarations = (name: House['name']): [Kind, Record<string, unknown>][] =>
     {
       name: name('priceSheet'),
       lines: [{ model: `model/${name('model')}`, meter: 'INPUT_TOKENS', amount: '1', per: 1_000_000 }],
+    },
+  ],
+  [
+    'policy',
+    {
+      ...{ name: name('policy'), scope: `project/${name('project')}`, when: { tier: [`tier/${name('tier')}`] } },
+      spec: { routing: { allowAliases: [`alias/${name('alias')}`] } },
     },
   ],
 ]

@@ -1,0 +1,78 @@
+import { isDeepStrictEqual } from 'node:util'
+import { and, eq, isNull, or, sql } from 'drizzle-orm'
+import { labelFault, type RequestLabel, type Resource } from '../../schema/config/index.ts'
+import { isLabelScope, parseLabelScope } from '../../schema/handles.ts'
+import type { Tx } from '../db/database.ts'
+import { resource } from '../db/tables.ts'
+import { invalidInput, stillReferenced, type UserError } from './errors.ts'
+import type { Lookup } from './lookup.ts'
+import type { Draft } from './plan.ts'
+import { resourceOf } from './resources.ts'
+
+/** Where a resource speaks of a request label; `value` null = of every value. */
+interface LabelUse {
+  key: string
+  value: string | null
+  path: string[]
+}
+
+function labelUses(one: Resource): LabelUse[] {
+  const bound = (labels: Record<string, string>, path: string[]) =>
+    Object.entries(labels).map(([key, value]) => ({ key, value, path: [...path, key] }))
+  if (one.kind === 'apiKey') return bound(one.spec.requestLabels, ['requestLabels'])
+  if (one.kind !== 'policy') return []
+  const { scope, when } = one.spec
+  return [
+    ...(isLabelScope(scope) ? [{ ...parseLabelScope(scope), path: ['scope'] }] : []),
+    ...bound(when?.requestLabels ?? {}, ['when', 'requestLabels']),
+  ]
+}
+
+/** A new or changed key or policy speaks of declared labels only. `declared` are the tenant's, as they will be. */
+export function checkLabelUse(declared: RequestLabel[], { after, path }: Draft, errors: UserError[]) {
+  for (const use of labelUses(after)) {
+    const fault = labelFault(declared, use.key, use.value)
+    if (fault) errors.push(invalidInput([...path, ...use.path], fault, 'a label of Tenant.requestLabels'))
+  }
+}
+
+/** Labels that keys bind and policies name are declared, also those of keys and policies that this write leaves alone. */
+export async function checkLabels(tx: Tx, tenant: string, lookup: Lookup, drafts: Draft[], errors: UserError[]) {
+  const declared = (lookup.find(tenant) as Resource<'tenant'>).spec.requestLabels
+  for (const draft of drafts) if (!draft.after.archivedAt) checkLabelUse(declared, draft, errors)
+  const own = drafts.find(({ after }) => after.id === tenant)
+  if (own?.before?.kind !== 'tenant') return
+  const narrowed = own.before.spec.requestLabels.filter((label) => isNarrower(label, declared)).map(({ key }) => key)
+  if (narrowed.length === 0) return
+  const written = new Set(drafts.map(({ after }) => after.id))
+  const holders = (await speakingOf(tx, tenant, narrowed)).filter(({ id }) => !written.has(id))
+  for (const key of narrowed) {
+    const faulty = (use: LabelUse) => use.key === key && labelFault(declared, key, use.value)
+    const by = holders.filter((one) => labelUses(one).some(faulty))
+    if (by.length > 0) errors.push(stillReferenced([...own.path, 'requestLabels'], `label/${key}`, by))
+  }
+}
+
+/** True where the label is gone, or its values are others than before. */
+function isNarrower(label: RequestLabel, declared: RequestLabel[]): boolean {
+  const kept = declared.find(({ key }) => key === label.key)
+  return !kept || (kept.values !== null && !isDeepStrictEqual(kept.values, label.values))
+}
+
+const holdersMax = 1_000
+
+async function speakingOf(tx: Tx, tenant: string, keys: string[]): Promise<Resource[]> {
+  const binds = keys.map((key) => sql`${resource.spec} -> 'requestLabels' -> ${key} is not null`)
+  const rows = await tx
+    .select()
+    .from(resource)
+    .where(
+      and(
+        eq(resource.tenant, tenant),
+        isNull(resource.archivedAt),
+        or(eq(resource.kind, 'policy'), and(eq(resource.kind, 'apiKey'), or(...binds))),
+      ),
+    )
+    .limit(holdersMax)
+  return rows.map(resourceOf)
+}
