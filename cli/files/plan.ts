@@ -12,7 +12,7 @@ export interface FieldChange {
 export interface Plan {
   digest: string
   baseRevision: number
-  changes: { action: 'CREATE' | 'UPDATE' | 'ARCHIVE' | 'UNCHANGED'; ref: string; fields: FieldChange[] }[]
+  changes: { action: 'CREATE' | 'UPDATE' | 'ARCHIVE' | 'RESTORE' | 'UNCHANGED'; ref: string; fields: FieldChange[] }[]
   warnings: { path: string[]; message: string }[]
   impact: { projects: number; apiKeys: number; dataPlanes: number; requestsLastDay: number }
 }

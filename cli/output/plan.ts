@@ -7,6 +7,7 @@ const marks = {
   CREATE: ['+', 'green'],
   UPDATE: ['~', 'yellow'],
   ARCHIVE: ['-', 'red'],
+  RESTORE: ['+', 'green'],
   UNCHANGED: [' ', 'dim'],
 } as const
 
@@ -51,6 +52,7 @@ export function summaryOf({ changes, impact }: Plan): string {
     some(count('CREATE'), 'to create'),
     some(count('UPDATE'), 'to change'),
     some(count('ARCHIVE'), 'to archive'),
+    some(count('RESTORE'), 'to restore'),
     some(count('UNCHANGED'), 'unchanged'),
   ].filter((part) => part !== undefined)
   if (changes.every(({ action }) => action === 'UNCHANGED')) return `No change (${count('UNCHANGED')} as declared).`

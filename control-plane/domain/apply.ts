@@ -23,14 +23,15 @@ import {
 } from './errors.ts'
 import { impactOf, warningsOf } from './impact.ts'
 import { Lookup } from './lookup.ts'
-import { actionOf, changeOf, type Draft, digestOf, type Plan } from './plan.ts'
+import { actionOf, changeOf, type Draft, digestOf, type Plan, type PlanWarning } from './plan.ts'
 import { hasLabels, issuedKinds, referrers, resourceOf, resourcesByIds } from './resources.ts'
 import { retireIssued } from './retire.ts'
 import { lockTenant } from './tenant-lock.ts'
 import { writeRevision } from './write.ts'
 import { cursorOf } from './written.ts'
 
-const resourcesMax = 5_000
+/** Of one write. */
+export const resourcesMax = 5_000
 
 export interface ApplyInput {
   resources: { kind: Kind; input: Record<string, unknown> }[]
@@ -74,6 +75,7 @@ export interface ArchiveInput {
   refs: string[]
   ifRevision: number
   dryRun: boolean
+  planDigest?: string | null
   reason?: string | null
 }
 
@@ -106,10 +108,11 @@ interface Asked {
   reason?: string | null
 }
 
-type Drafting = (tx: Tx, lookup: Lookup, errors: UserError[]) => Promise<Draft[]>
+/** Makes the drafts of a write, every error of them, and what is to be said of them beside what is said of any change. */
+type Drafting = (tx: Tx, lookup: Lookup, errors: UserError[], warnings: PlanWarning[]) => Promise<Draft[]>
 
 /** The one way in which declared resources change. A dry run does all of it and rolls back, so a plan cannot lie. */
-async function write(ctx: Context, actor: Actor, asked: Asked, drafting: Drafting): Promise<Applied> {
+export async function write(ctx: Context, actor: Actor, asked: Asked, drafting: Drafting): Promise<Applied> {
   if (!actor.permissions.has('config:write')) return refused(ctx, actor, asked, [notPermitted('config:write')])
   const outcome = await ctx.db.withTenant(actor.tenant, (tx) => attempt(tx, ctx, actor, asked, drafting), {
     keep: ({ errors }) => errors.length === 0 && !asked.dryRun,
@@ -140,7 +143,8 @@ async function attempt(tx: Tx, ctx: Context, actor: Actor, asked: Asked, draftin
   const errors: UserError[] = []
   const lookup = new Lookup(tx, actor.tenant)
   await lookup.load([actor.tenant])
-  const drafts = await drafting(tx, lookup, errors)
+  const said: PlanWarning[] = []
+  const drafts = await drafting(tx, lookup, errors, said)
   checkNames(lookup, drafts, errors)
   checkRevision(drafts, asked.ifRevision, revision, errors)
   const tenant = lookup.stored(actor.tenant) as Resource<'tenant'>
@@ -159,7 +163,7 @@ async function attempt(tx: Tx, ctx: Context, actor: Actor, asked: Asked, draftin
   const changed = drafts.filter((draft) => actionOf(draft) !== 'UNCHANGED')
   const impact = await impactOf(tx, actor.tenant, changed, ctx.clock.now())
   const written = await writeDrafts(tx, ctx, actor, asked, changed, drafts)
-  const warnings = await warningsOf(tx, actor.tenant, drafts, ctx.clock.now())
+  const warnings = [...said, ...(await warningsOf(tx, actor.tenant, drafts, ctx.clock.now()))]
   const plan: Plan = { digest, baseRevision: revision, changes, warnings, impact }
   if (asked.planDigest && asked.planDigest !== digest)
     return { ...refusal, errors: [stalePlan(asked.planDigest, digest)], plan }
@@ -211,7 +215,8 @@ async function checkReferenced(tx: Tx, tenant: string, drafts: Draft[], errors: 
 const referencesOf = ({ id, kind, spec }: Resource) =>
   findReferences(declarations[kind].spec.shape, spec).map(({ value }) => ({ from: id, to: value }))
 
-function retired(before: Resource, path: string[], lookup: Lookup, nowMs: number): Draft {
+/** A resource on its way out. */
+export function retired(before: Resource, path: string[], lookup: Lookup, nowMs: number): Draft {
   const after = { ...before, archivedAt: new Date(nowMs) } as Resource
   lookup.overlay(after)
   return { before, after, path }

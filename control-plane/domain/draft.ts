@@ -151,18 +151,25 @@ function checkKept(before: Resource, after: Resource, path: string[], errors: Us
   }
 }
 
-function checkRules({ after, path }: Draft, errors: UserError[]) {
+/** Rules between the fields of one resource. */
+export function checkRules({ after, path }: Draft, errors: UserError[]) {
   const issues = declarations[after.kind].rules?.(after.spec as never) ?? []
   errors.push(...issues.map((issue) => invalidInput([...path, ...issue.path], issue.message)))
 }
 
 /** A name belongs to one live resource of its kind; one that moves away in the same input leaves its name free. */
 export function checkNames(lookup: Lookup, drafts: Draft[], errors: UserError[]) {
-  const moving = new Set(drafts.filter(({ before, after }) => before?.name !== after.name).map(({ after }) => after.id))
+  const takes = ({ before, after }: Draft) => !before || before.archivedAt !== null || before.name !== after.name
+  const moving = new Set(drafts.filter(takes).map(({ after }) => after.id))
   const leaving = new Set(drafts.filter(({ after }) => after.archivedAt).map(({ after }) => after.id))
+  const taken = new Map<string, Resource>()
   for (const { after, path } of drafts) {
     if (!moving.has(after.id) || leaving.has(after.id)) continue
-    const holder = lookup.stored(handleOf(after.kind, after.name))
+    const handle = handleOf(after.kind, after.name)
+    const other = taken.get(handle)
+    if (other) errors.push(nameTaken([...path, 'name'], other))
+    taken.set(handle, after)
+    const holder = lookup.stored(handle)
     if (!holder || holder.id === after.id || moving.has(holder.id) || leaving.has(holder.id)) continue
     errors.push(nameTaken([...path, 'name'], holder))
   }

@@ -5,7 +5,7 @@ import { handleOf } from '../../schema/handles.ts'
 import type { FieldChange } from './audit.ts'
 import { diffResources, type ShowId } from './diff.ts'
 
-export type ChangeAction = 'CREATE' | 'UPDATE' | 'ARCHIVE' | 'UNCHANGED'
+export type ChangeAction = 'CREATE' | 'UPDATE' | 'ARCHIVE' | 'RESTORE' | 'UNCHANGED'
 
 export interface Change {
   action: ChangeAction
@@ -35,7 +35,7 @@ export interface Plan {
   impact: PlanImpact
 }
 
-/** One resource on its way: as it is, and as it will be. Archived where `after.archivedAt` is set. */
+/** One resource on its way: as it is, and as it will be. `archivedAt` set in `after` retires it, only in `before` brings it back. */
 export interface Draft {
   before: Resource | undefined
   after: Resource
@@ -46,6 +46,7 @@ export interface Draft {
 export function actionOf({ before, after }: Draft): ChangeAction {
   if (!before) return 'CREATE'
   if (after.archivedAt) return 'ARCHIVE'
+  if (before.archivedAt) return 'RESTORE'
   const shape = ({ name, labels, spec }: Resource) => canonicalize({ name, labels, spec })
   return shape(before) === shape(after) ? 'UNCHANGED' : 'UPDATE'
 }
@@ -54,7 +55,7 @@ export function actionOf({ before, after }: Draft): ChangeAction {
 export function changeOf(draft: Draft, show: ShowId): Change {
   const action = actionOf(draft)
   const { kind, name } = draft.before ?? draft.after
-  const told = action === 'CREATE' || action === 'UPDATE'
+  const told = action !== 'ARCHIVE' && action !== 'UNCHANGED'
   return { action, ref: handleOf(kind, name), fields: told ? diffResources(draft.before, draft.after, show) : [] }
 }
 

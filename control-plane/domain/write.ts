@@ -61,12 +61,14 @@ export async function writeRevision(
 
 /** In the log a resource is its id: names of people must not be in a leaf. */
 function targetOf(draft: Draft): AuditTarget {
-  const told = actionOf(draft) !== 'ARCHIVE'
-  const changes = told ? diffResources(draft.before, draft.after, (id) => id) : [archivedChange]
-  return { id: draft.after.id, name: draft.after.name, changes }
+  const { id, name } = draft.after
+  const action = actionOf(draft)
+  if (action === 'ARCHIVE') return { id, name, changes: [archived(true)] }
+  const changes = diffResources(draft.before, draft.after, (one) => one)
+  return { id, name, changes: action === 'RESTORE' ? [archived(false), ...changes] : changes }
 }
 
-const archivedChange = { path: ['archived'], before: 'false', after: 'true' }
+const archived = (after: boolean) => ({ path: ['archived'], before: String(!after), after: String(after) })
 
 /** Names that are on the move are let go of first, so that two resources can swap theirs in one apply. */
 async function freeNames(tx: Tx, tenant: string, drafts: Draft[]) {

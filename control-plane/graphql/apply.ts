@@ -2,6 +2,8 @@ import type { Kind } from '../../schema/handles.ts'
 import { type Applied, apply, archive } from '../domain/apply.ts'
 import type { FieldChange as FieldChangeShape } from '../domain/audit.ts'
 import type { Change as ChangeShape, Plan as PlanShape } from '../domain/plan.ts'
+import { restore } from '../domain/restore.ts'
+import { revert } from '../domain/revert.ts'
 import { builder } from './builder.ts'
 import { resourceInput } from './config-inputs.ts'
 import { mutation, payload } from './payload.ts'
@@ -15,7 +17,9 @@ export const FieldChange = builder.objectRef<FieldChangeShape>('FieldChange').im
   }),
 })
 
-const ChangeAction = builder.enumType('ChangeAction', { values: ['CREATE', 'UPDATE', 'ARCHIVE', 'UNCHANGED'] as const })
+const ChangeAction = builder.enumType('ChangeAction', {
+  values: ['CREATE', 'UPDATE', 'ARCHIVE', 'RESTORE', 'UNCHANGED'] as const,
+})
 
 export const Change = builder.objectRef<ChangeShape>('Change').implement({
   fields: (t) => ({
@@ -81,6 +85,17 @@ const ArchiveInput = builder.inputType('ArchiveInput', {
     refs: t.field({ type: ['Ref'], required: true }),
     ifRevision: t.field({ type: 'SafeInt', required: true }),
     dryRun: t.boolean({ required: true, defaultValue: false }),
+    planDigest: t.string(),
+    reason: t.string(),
+  }),
+})
+
+const RevertInput = builder.inputType('RevertInput', {
+  fields: (t) => ({
+    toRevision: t.field({ type: 'SafeInt', required: true }),
+    ifRevision: t.field({ type: 'SafeInt', required: true }),
+    dryRun: t.boolean({ required: true, defaultValue: false }),
+    planDigest: t.string(),
     reason: t.string(),
   }),
 })
@@ -97,6 +112,24 @@ mutation('archive', {
   input: ArchiveInput,
   payload: ApplyPayload,
   run: archive,
+})
+
+mutation('restore', {
+  description:
+    'Bring archived resources back as they were. A handle names the one of that name that was archived last. What they name must ' +
+    'be there, or be restored with them. Secrets of keys stay revoked.',
+  input: ArchiveInput,
+  payload: ApplyPayload,
+  run: restore,
+})
+
+mutation('revert', {
+  description:
+    'Declare again what an earlier revision declared, as a new revision. Keys and data planes that were issued since stay, and so ' +
+    'do all secrets; the warnings of the plan name them.',
+  input: RevertInput,
+  payload: ApplyPayload,
+  run: revert,
 })
 
 /** The one member of a ResourceInput. What was left out stays absent and what was null stays null: `apply` tells them apart. */

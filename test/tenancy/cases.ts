@@ -67,6 +67,16 @@ const applying = (about: string, resource: (of: House) => object) =>
     (of) => ({ input: { resources: [resource(of)], dryRun: true } }),
   )
 
+const retiring = (verb: 'archive' | 'restore') =>
+  [...declared, 'tenant' as const].map((kind) =>
+    ask(
+      kind,
+      ['config:write'],
+      `mutation ($input: ArchiveInput!) { ${verb}(input: $input) { ${errors} resources { id } } }`,
+      ({ ids }) => ({ input: { refs: [ids[kind]], dryRun: true } }),
+    ),
+  )
+
 const issuing = (about: string, needs: Permission[], fields: (of: House, ownPrincipal: string) => object) =>
   ask(
     about,
@@ -255,14 +265,17 @@ export const cases: Record<string, Ask[]> = {
     ),
     applying('the id of a tenant', ({ ids }) => ({ tenant: { id: ids.tenant, name: 'renamed' } })),
   ],
-  'Mutation.archive': [...declared, 'tenant' as const].map((kind) =>
+  'Mutation.archive': retiring('archive'),
+  'Mutation.restore': retiring('restore'),
+  'Mutation.revert': [
     ask(
-      kind,
+      'its own newest revision',
       ['config:write'],
-      `mutation ($input: ArchiveInput!) { archive(input: $input) { ${errors} resources { id } } }`,
-      ({ ids }) => ({ input: { refs: [ids[kind]], dryRun: true } }),
+      `mutation ($input: RevertInput!) { revert(input: $input) { ${errors} plan { digest warnings { message } } resources { id } } }`,
+      () => ({ input: { dryRun: true } }),
+      'ANSWERS',
     ),
-  ),
+  ],
   'Subscription.events': [
     ask(
       'all',

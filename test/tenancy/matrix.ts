@@ -136,10 +136,11 @@ class Run {
 
   async #variables(ask: Ask, role: Asking, target: Target): Promise<object> {
     const variables = ask.variables(this.world[target], ++this.sent, this.world.principals[role])
-    if (!/\$input: (Apply|Archive)Input!/.test(ask.document)) return variables
+    if (!/\$input: (Apply|Archive|Revert)Input!/.test(ask.document)) return variables
     const { data } = await this.asker.ask(this.world.tokens[role], '{ tenant { configRevision } }', {})
     const ifRevision = (data as { tenant: { configRevision: number } }).tenant.configRevision
-    return { input: { ...(variables.input as object), ifRevision } }
+    const toRevision = ask.document.includes('RevertInput') ? { toRevision: ifRevision } : {}
+    return { input: { ...(variables.input as object), ifRevision, ...toRevision } }
   }
 
   /** An answer as text, in which what was asked for is no longer told apart. */
