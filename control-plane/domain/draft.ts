@@ -127,7 +127,8 @@ function resolveReferences(lookup: Lookup, { before, after, path }: Draft, error
   for (const found of findReferences(spec.shape, after.spec)) {
     const at = [...path, ...found.path.map(String)]
     const parsed = parseRef(found.value)
-    const expected = found.kinds.map((kind) => `${kinds[kind].word}/…`).join(' or ')
+    const words = [...found.kinds.map((kind) => kinds[kind].word), ...(found.labelScope ? ['label'] : [])]
+    const expected = words.map((word) => `${word}/…`).join(' or ')
     if (!parsed) errors.push(invalidInput(at, `${found.value} is not a reference`, `${expected}, or an id`))
     else if (!found.kinds.includes(parsed.kind))
       errors.push(invalidInput(at, `names a ${kinds[parsed.kind].word}`, expected))

@@ -1,11 +1,12 @@
 import { and, eq, gte, inArray, or, sql } from 'drizzle-orm'
 import type { Resource } from '../../schema/config/index.ts'
+import { isLabelScope } from '../../schema/handles.ts'
 import { idKind } from '../../schema/ids.ts'
 import { parseAmount } from '../../schema/money.ts'
 import type { Tx } from '../db/database.ts'
 import { credentialSecret, spendRollup } from '../db/tables.ts'
 import { actionOf, type Draft, type PlanImpact, type PlanWarning } from './plan.ts'
-import { liveResources, referrers } from './resources.ts'
+import { everyIdOf, liveResources, referrers } from './resources.ts'
 import { policyWarnings } from './warn-policies.ts'
 
 const hopsMax = 8
@@ -24,8 +25,10 @@ export async function impactOf(tx: Tx, tenant: string, drafts: Draft[], nowMs: n
 }
 
 async function reachedFrom(tx: Tx, tenant: string, drafts: Draft[]): Promise<Set<string>> {
-  const reached = new Set(drafts.map(({ after }) => after.id))
-  let edge = [...reached]
+  const scopes = drafts.flatMap(scopesOf)
+  const everywhere = scopes.includes(tenant) ? await everyIdOf(tx, tenant, ['project']) : []
+  const reached = new Set([...drafts.map(({ after }) => after.id), ...scopes, ...everywhere])
+  let edge = [...reached].filter((id) => id !== tenant)
   for (let hop = 0; hop < hopsMax && edge.length > 0; hop++) {
     // The tenant names its members; what names a member is not thereby changed for everybody.
     const naming = (await referrers(tx, tenant, edge)).filter(({ path }) => !path.startsWith('members.'))
@@ -33,6 +36,12 @@ async function reachedFrom(tx: Tx, tenant: string, drafts: Draft[]): Promise<Set
     for (const id of edge) reached.add(id)
   }
   return reached
+}
+
+/** A policy holds for what is in its scope; one that moves changes both. Who carries a label is not known beforehand. */
+function scopesOf({ before, after }: Draft): string[] {
+  const scopes = [before, after].flatMap((one) => (one?.kind === 'policy' ? [one.spec.scope] : []))
+  return scopes.filter((scope) => !isLabelScope(scope))
 }
 
 const attributed = {

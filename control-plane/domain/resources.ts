@@ -121,6 +121,15 @@ export async function liveResources<K extends Kind>(
   return rows.map(resourceOf) as Resource<K>[]
 }
 
+/** Ids of every live resource of some kinds. */
+export async function everyIdOf(tx: Tx, tenant: string, kinds: readonly Kind[]): Promise<string[]> {
+  const rows = await tx
+    .select({ id: resource.id })
+    .from(resource)
+    .where(and(eq(resource.tenant, tenant), inArray(resource.kind, [...kinds]), isNull(resource.archivedAt)))
+  return rows.map(({ id }) => id)
+}
+
 /** Live resources that name any of these. */
 export async function referrers(
   tx: Tx,

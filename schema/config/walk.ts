@@ -30,6 +30,8 @@ export interface FoundReference {
   path: (string | number)[]
   value: string
   kinds: readonly Kind[]
+  /** It may also be a request label. */
+  labelScope: boolean
   replace: (id: string) => void
 }
 
@@ -47,7 +49,8 @@ export function findReferences(shape: z.ZodRawShape, spec: Record<string, unknow
     const { type: inner, meta } = fieldOf(type)
     if (meta.labelScope && isLabelScope(value)) return
     if (meta.ref && typeof value === 'string') {
-      found.push({ path, value, kinds: meta.ref, replace: (id) => (holder[key] = id) })
+      const labelScope = meta.labelScope === true
+      found.push({ path, value, kinds: meta.ref, labelScope, replace: (id) => (holder[key] = id) })
     } else if (inner instanceof z.ZodArray && Array.isArray(value)) {
       for (const index of value.keys()) visit(inner.element as z.ZodType, value as never, index, [...path, index])
     } else if (inner instanceof z.ZodObject) {
