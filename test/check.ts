@@ -19,6 +19,7 @@ const steps: Step[] = [
     name: 'import directions',
     command: [bun, '--bun', bin('depcruise'), '--config', '.dependency-cruiser.json', ...rooms],
   },
+  { name: 'API against the released one', command: [bun, 'test/released-schema.ts'] },
   { name: 'tests', command: [bun, 'run', 'test', ...process.argv.slice(2)] },
 ]
 
