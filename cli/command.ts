@@ -22,6 +22,8 @@ export interface Positional {
   name: string
   description: string
   required?: boolean
+  /** The last may be given several times. */
+  many?: boolean
 }
 
 type Options = Record<string, Option>
@@ -99,7 +101,7 @@ function read(
   const parsed = parse(args, options)
   if (typeof parsed === 'string') return usage(parsed)
   const expected = spec.positionals ?? []
-  if (parsed.positionals.length > expected.length)
+  if (parsed.positionals.length > expected.length && !expected.at(-1)?.many)
     return usage(`There is no place for ${JSON.stringify(parsed.positionals[expected.length])} here.`)
   const missing = expected.find(({ required }, index) => required && !parsed.positionals[index])
   if (missing) return usage(`${missing.name} is missing: ${missing.description}.`)

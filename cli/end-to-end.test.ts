@@ -290,6 +290,27 @@ describe('files', () => {
   })
 })
 
+describe('what was declared', () => {
+  const revision = async () => JSON.parse(await ok(['diff', '-f', file('core.yaml', core), '-o', 'json'])).revision
+  const core = 'kind: Team\nname: passing\ncostCenter: "1"\n'
+
+  it('is archived, restored and reverted, each as planned', async () => {
+    await ok(['apply', '-f', file('passing.yaml', core), '--yes'])
+    const before = await revision()
+    expect(await ok(['archive', 'team/passing', '--plan-only'])).toContain('- team/passing')
+    await ok(['archive', 'team/passing', '--yes', '--reason', 'a test'])
+    expect(await ok(['dump', '-o', 'name'])).not.toContain('team/passing')
+    expect((await sluice(['archive', 'team/passing', '--yes'])).stderr).toContain('There is no team/passing.')
+    expect(await ok(['restore', 'team/passing', '--yes'])).toContain('+ team/passing')
+    await ok(['apply', '-f', file('later.yaml', core.replace('"1"', '"2"')), '--yes'])
+    expect(await ok(['revert', String(before), '--plan-only'])).toMatch(/costCenter {2}2 → 1/)
+    await ok(['revert', String(before), '--yes'])
+    expect((await sluice(['diff', '-f', file('same.yaml', core)])).code).toBe(0)
+    expect((await sluice(['revert', 'yesterday'])).stderr).toContain('is no number of a revision')
+    expect((await sluice(['revert', '999999', '--yes'])).code).toBe(3)
+  })
+})
+
 describe('providers', () => {
   it('are added in one line, and adding again is no change', async () => {
     const argv = ['provider', 'add', 'openai', '--key', 'env:OPENAI_API_KEY']

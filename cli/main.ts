@@ -30,6 +30,9 @@ const commands: Record<string, Row | Group> = {
   apply: ['Plan, show, ask, and declare what files say', () => load(import('./commands/apply.ts'))],
   diff: ['Compare files with what is declared: exit 0 same, 2 different', () => load(import('./commands/diff.ts'))],
   dump: ['Write everything as files that apply cleanly', () => load(import('./commands/dump.ts'))],
+  archive: ['Retire what is declared; it can be restored', () => load(import('./commands/archive.ts'))],
+  restore: ['Bring back what was archived', () => load(import('./commands/restore.ts'))],
+  revert: ['Declare again what an earlier revision declared', () => load(import('./commands/revert.ts'))],
   key: {
     description: 'Keys of applications (slk_…) and administrators (sla_…).',
     commands: {

@@ -1,9 +1,17 @@
 import type { Client } from '../api/client.ts'
+import type { Option } from '../command.ts'
 import { carryOut, isUnchanged, makePlan, type Planned, type Wanted } from '../files/plan.ts'
 import type { ExitCode, Io } from '../io.ts'
 import { formatPlan, summaryOf } from '../output/plan.ts'
 import { type Format, show } from '../output/show.ts'
 import { type Failed, failed, isFailed } from '../trouble.ts'
+
+/** Options of every command that plans and applies. */
+export const manner = {
+  reason: { type: 'string', hint: 'text', description: 'kept in the audit log' },
+  yes: { type: 'boolean', short: 'y', description: 'do not ask' },
+  'plan-only': { type: 'boolean', description: 'show the plan and change nothing' },
+} as const satisfies Record<string, Option>
 
 export interface Manner {
   format: Format

@@ -4,7 +4,7 @@ import { command } from '../command.ts'
 import { loadFiles } from '../files/load.ts'
 import { locateIn } from '../files/plan.ts'
 import { failed, isFailed } from '../trouble.ts'
-import { planAndApply } from './apply-plan.ts'
+import { manner, planAndApply } from './apply-plan.ts'
 
 export default command({
   name: 'apply',
@@ -19,9 +19,7 @@ export default command({
       description: 'file, directory or - (stdin); repeatable',
     },
     prune: { type: 'string', hint: 'label=value', description: 'archive what carries these labels and is in no file' },
-    reason: { type: 'string', hint: 'text', description: 'kept in the audit log' },
-    yes: { type: 'boolean', short: 'y', description: 'do not ask' },
-    'plan-only': { type: 'boolean', description: 'show the plan and change nothing' },
+    ...manner,
   },
   async run({ options, format }, io) {
     const prune = options.prune === undefined ? null : readLabels(options.prune)

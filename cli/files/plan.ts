@@ -25,17 +25,31 @@ export interface Applied {
   cursor: string | null
 }
 
-/** What is to be declared: from files, or made by the CLI itself. */
-export interface Wanted {
+/** What is to be changed, and where an error's path stands in what was typed or read. */
+export type Wanted = (Declaring | Retiring | Reverting) & { reason?: string | null; locate?: Locate }
+
+/** From files, or made by the CLI itself. */
+interface Declaring {
   resources: Pick<FileResource, 'kind' | 'input'>[]
   prune?: Record<string, string> | null
-  reason?: string | null
-  /** Where an error's path stands in the files. */
-  locate?: Locate
 }
 
-const applyDocument = `mutation Apply($input: ApplyInput!) {
-  write: apply(input: $input) {
+interface Retiring {
+  retire: 'archive' | 'restore'
+  refs: string[]
+}
+
+interface Reverting {
+  toRevision: number
+}
+
+const documentOf = (wanted: Wanted) => {
+  if ('resources' in wanted) return writeDocument('apply', 'ApplyInput')
+  return 'retire' in wanted ? writeDocument(wanted.retire, 'ArchiveInput') : writeDocument('revert', 'RevertInput')
+}
+
+const writeDocument = (mutation: string, input: string) => `mutation Write($input: ${input}!) {
+  write: ${mutation}(input: $input) {
     ${errorFields}
     revision cursor audit { sequence hash }
     plan {
@@ -61,7 +75,7 @@ export async function makePlan(client: Client, wanted: Wanted): Promise<Planned 
   if (isFailed(read)) return read
   const revision = read.tenant.configRevision
   const { locate } = wanted
-  const answer = await write<Applied>(client, applyDocument, inputOf(wanted, revision, { dryRun: true }), {
+  const answer = await write<Applied>(client, documentOf(wanted), inputOf(wanted, revision, { dryRun: true }), {
     retry: 'ALWAYS',
     locate,
   })
@@ -72,11 +86,15 @@ export async function makePlan(client: Client, wanted: Wanted): Promise<Planned 
 export async function carryOut(client: Client, wanted: Wanted, { revision, plan }: Planned): Promise<Applied | Failed> {
   const input = inputOf(wanted, revision, { dryRun: false, planDigest: plan.digest })
   // Sent twice, the second would be refused for what the first one changed.
-  return write<Applied>(client, applyDocument, input, { retry: 'UNSENT', locate: wanted.locate })
+  return write<Applied>(client, documentOf(wanted), input, { retry: 'UNSENT', locate: wanted.locate })
 }
 
-function inputOf({ resources, prune, reason }: Wanted, ifRevision: number, more: object): Record<string, unknown> {
-  return { resources: resources.map(({ kind, input }) => ({ [kind]: input })), ifRevision, prune, reason, ...more }
+function inputOf({ locate: _, ...wanted }: Wanted, ifRevision: number, more: object): Record<string, unknown> {
+  const { reason } = wanted
+  const shared = { ifRevision, reason, ...more }
+  if ('toRevision' in wanted) return { toRevision: wanted.toRevision, ...shared }
+  if ('retire' in wanted) return { refs: wanted.refs, ...shared }
+  return { resources: wanted.resources.map(({ kind, input }) => ({ [kind]: input })), prune: wanted.prune, ...shared }
 }
 
 /** Turns `['resources', '3', 'model', 'bounds', …]` into the line of the file. */
