@@ -1,7 +1,9 @@
+import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { declarations } from '../../schema/config/index.ts'
 import { findReferences } from '../../schema/config/walk.ts'
 import { handleOf, type Kind } from '../../schema/handles.ts'
+import { resource } from '../db/tables.ts'
 import type { Actor } from './actor.ts'
 import { type Applied, apply, archive } from './apply.ts'
 import { listAudit } from './audit.ts'
@@ -63,6 +65,17 @@ describe('apply', () => {
     expect((await find(owner, 'model/small'))?.spec).toMatchObject({
       bounds: { tokensPerMessage: 16, tokensPerImage: 9 },
     })
+  })
+
+  it('reads what was written before a field was declared with that field at its default', async () => {
+    const { owner } = await configured()
+    const model = await find(owner, 'model/small')
+    const { tier: _, capabilities: __, ...older } = model!.spec as Record<string, unknown>
+    await ctx.db.withTenant(owner.tenant, (tx) =>
+      tx.update(resource).set({ spec: older }).where(eq(resource.id, model!.id)),
+    )
+    expect((await find(owner, 'model/small'))!.spec).toEqual(model!.spec)
+    expect(actions(await declareAll(ctx, owner, [['model', { name: 'small' }]]))).toEqual(['UNCHANGED model/small'])
   })
 
   it('tells all errors at once, each with its path, and writes nothing', async () => {

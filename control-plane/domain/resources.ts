@@ -1,16 +1,24 @@
 import { and, asc, eq, gt, gte, inArray, isNull, lt, or, type SQL, sql } from 'drizzle-orm'
-import type { Resource } from '../../schema/config/index.ts'
+import { declarations, type Resource, type z } from '../../schema/config/index.ts'
 import { type Kind, kindList, parseRef } from '../../schema/handles.ts'
 import type { Tx } from '../db/database.ts'
 import { resource, resourceReference } from '../db/tables.ts'
 
 export type ResourceRow = typeof resource.$inferSelect
 
-/** A row as the domain sees it. Rows are written by `apply` alone, from what zod gave, so the spec is the kind's. */
+/**
+ * A row as the domain sees it. Rows are written by `apply` alone, from what zod gave, so the spec is the kind's; a field that was
+ * declared after the row was written has its default.
+ */
 export function resourceOf(row: ResourceRow): Resource {
   const { tenant: _, ...rest } = row
+  for (const [field, type] of fieldsOf(rest.kind as Kind))
+    if (!(field in rest.spec)) rest.spec[field] = type.safeParse(undefined).data
   return rest as unknown as Resource
 }
+
+const fieldsByKind = new Map(kindList.map((kind) => [kind, Object.entries(declarations[kind].spec.shape)]))
+const fieldsOf = (kind: Kind) => fieldsByKind.get(kind) as [string, z.ZodType][]
 
 /** The live resource that an id or a handle names. An archived one is found by its id alone. */
 export async function findResource(tx: Tx, tenant: string, ref: string): Promise<Resource | undefined> {
