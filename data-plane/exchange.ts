@@ -8,7 +8,11 @@ import type { Breakers } from './breakers.ts'
 import { type AdmittedRequest, isFault, type UpstreamError } from './codecs/codec.ts'
 import { guard } from './guard.ts'
 import { traceIdOf, upstreamRequestId } from './headers.ts'
-import { type Plan, plan } from './plan.ts'
+import { type RequestLabels, readLabels } from './labels/read.ts'
+import type { LabelValues } from './labels/values.ts'
+import { type Plan, plan, usableAliases } from './plan.ts'
+import { type Judgement, judge } from './policies/judgement.ts'
+import { permit } from './policies/permit.ts'
 import type { Ports, UpstreamRequest } from './ports.ts'
 import { draftRecord, recordText } from './record.ts'
 import { type Itinerary, route, type Target } from './route.ts'
@@ -29,7 +33,10 @@ export class Exchange {
   asked = ''
   found: FoundKey | undefined
   admitted: AdmittedRequest | undefined
+  labels: RequestLabels | undefined
   plan: Plan | undefined
+  /** What policies say of this request; null without policies. */
+  judgement: Judgement | null = null
   itinerary: Itinerary | undefined
   readonly attempts: Attempt[] = []
   denial: UpstreamError | undefined
@@ -47,6 +54,9 @@ export class Exchange {
     readonly arrival: Arrival,
     readonly ports: Ports,
     readonly breakers: Breakers,
+    readonly labelValues: LabelValues,
+    /** Numbers in [0, 1). */
+    readonly random: () => number = Math.random,
   ) {
     this.startedAtMs = ports.clock.now()
     this.startedMs = ports.clock.monotonic()
@@ -69,13 +79,19 @@ export class Exchange {
     if (isRefusal(request)) return this.refuse(request)
     this.asked = recordText(request.alias, 200)
 
+    const labels = readLabels(found, this.arrival.headers, request.body, this.labelValues, nowMs)
+    if (isRefusal(labels)) return this.refuse(labels)
+    this.labels = labels
     const planned = plan(found, request.alias, nowMs)
     if (isRefusal(planned)) return this.refuse(planned)
     this.plan = planned
     const admitted = guard(request, planned)
     if (isRefusal(admitted)) return this.refuse(admitted)
     this.admitted = admitted
-    const itinerary = route(planned, this.arrival.dialect, admitted, this.breakers, nowMs, Math.random)
+    this.judgement = judge(planned, labels.exact, this.arrival.dialect, admitted)
+    const permitted = permit(planned.alias, this.judgement, () => usableAliases(found, nowMs).map(({ name }) => name))
+    if (isRefusal(permitted)) return this.refuse(permitted)
+    const itinerary = route(planned, permitted, this.arrival.dialect, admitted, this.breakers, nowMs, this.random)
     if (isRefusal(itinerary)) return this.refuse(itinerary)
     this.itinerary = itinerary
     return 'relay'

@@ -1,5 +1,6 @@
 import { type Refusal, refuse } from '../schema/refusals.ts'
-import type { SnapshotPolicy } from '../schema/snapshot.ts'
+import type { StandingPolicy } from './policies/book.ts'
+import { isPermitted } from './policies/permit.ts'
 import type { FoundKey, RunningAlias } from './snapshot/running.ts'
 
 /** What applies to a request. */
@@ -7,7 +8,8 @@ export interface Plan {
   alias: RunningAlias
   /** What a wildcard alias leaves of the name that was asked for; empty where the alias is exact. */
   rest: string
-  policies: readonly SnapshotPolicy[]
+  /** Those of which only the request, or the place it goes to, tells whether they apply, included. */
+  policies: readonly StandingPolicy[]
 }
 
 /** Finds what applies: the alias, and the policies. An alias that the key may not use does not exist for it. */
@@ -19,7 +21,7 @@ export function plan(found: FoundKey, asked: string, nowMs: number): Plan | Refu
   return {
     alias,
     rest: alias.prefix === null ? '' : asked.slice(alias.prefix.length),
-    policies: found.snapshot.policies,
+    policies: found.snapshot.policies.standingFor(found),
   }
 }
 
@@ -27,7 +29,7 @@ export function plan(found: FoundKey, asked: string, nowMs: number): Plan | Refu
 export function usableAliases(found: FoundKey, nowMs: number): RunningAlias[] {
   return found.snapshot.aliases.filter((alias) => {
     const removeAfter = alias.deprecation?.removeAfterMs
-    return mayUse(found, alias) && !(removeAfter != null && removeAfter <= nowMs)
+    return mayUse(found, alias) && !(removeAfter != null && removeAfter <= nowMs) && isPermitted(found, alias)
   })
 }
 

@@ -2,6 +2,7 @@ import type { FlightRecord } from '../schema/flight-record.ts'
 import { formatAmount } from '../schema/money.ts'
 import type { Attempt } from './attempt.ts'
 import type { Exchange } from './exchange.ts'
+import { boundLabels } from './labels/read.ts'
 import { ceilingReadings, price } from './pricing.ts'
 
 /** What the recorder adds itself: where the record was made, and its place in the chain. */
@@ -38,7 +39,7 @@ export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: numb
     configDigest: snapshot.configDigest,
     cost: formatAmount(paid.reduce((sum, { cost }) => sum + cost, 0n)),
     currency: snapshot.tenant.currency,
-    decisions: [],
+    decisions: exchange.judgement?.decisions ?? [],
     dialect: exchange.arrival.dialect.name,
     finishReason: textOrNull(served?.decoder.facts.finishReason),
     humanOverride: null,
@@ -59,7 +60,7 @@ export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: numb
     provider: model?.provider.id ?? null,
     refusal: exchange.denial?.refusal.refused ?? null,
     region: model?.region ?? model?.provider.region ?? null,
-    requestLabels: found.grant.requestLabels,
+    requestLabels: exchange.labels?.recorded ?? boundLabels(found),
     reserved: formatAmount(attempts.reduce((sum, { reservation }) => sum + reservation.ceiling, 0n)),
     revision: snapshot.revision,
     routeReason: exchange.itinerary?.reason ?? null,
@@ -69,7 +70,7 @@ export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: numb
     task: null,
     team: found.grant.team,
     tenant: snapshot.tenant.id,
-    tier: null,
+    tier: model?.tier ?? null,
     timing: exchange.timing(monotonicMs),
     traceId: exchange.traceId,
   }

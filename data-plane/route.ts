@@ -20,9 +20,10 @@ export interface Itinerary {
   reason: string
 }
 
-/** Orders the targets of the alias's route. `random` gives numbers in [0, 1). */
+/** Orders the targets of the alias's route that policies permit. `random` gives numbers in [0, 1). */
 export function route(
   plan: Plan,
+  permitted: readonly RunningTarget[],
   dialect: PassingDialect,
   request: AdmittedRequest,
   breakers: Breakers,
@@ -30,7 +31,7 @@ export function route(
   random: () => number,
 ): Itinerary | Refusal {
   const { route } = plan.alias
-  const speaking = route.targets.flatMap((target) => {
+  const speaking = permitted.flatMap((target) => {
     const wire = wireTo(target.model.provider, dialect, request.operation)
     return wire ? [fill(target, wire, plan.rest)] : []
   })

@@ -24,7 +24,8 @@ export interface FlightRecord {
   cost: string
   currency: string
   dataPlane: string
-  decisions: unknown[]
+  /** What policies decided, in the order they apply. */
+  decisions: RecordDecision[]
   dialect: Codec
   epoch: number
   finishReason: string | null
@@ -87,6 +88,38 @@ export interface RecordAttempt {
   status: number | null
   totalMs: number
   upstreamRequestId: string | null
+}
+
+export type PolicyVerdict = 'PASSED' | 'FLAGGED' | 'REDACTED' | 'BLOCKED' | 'ERRORED'
+
+/**
+ * What one policy said of a request that it covers. FLAGGED: it would have refused (OBSERVE), or some targets were passed over for
+ * it. `detail` holds codes and ids, no names and no content.
+ */
+export interface RecordDecision {
+  detail: string | null
+  detector: string | null
+  detectorHash: string | null
+  detectorVersion: string | null
+  findings: RecordFinding[]
+  mode: 'ENFORCE' | 'OBSERVE'
+  policy: string
+  /** Bytes that were released, and bytes that the policy really looked at: a content policy's PASSED needs them equal. */
+  releasedBytes: number
+  scannedBytes: number
+  /** Exact decimal. */
+  score: string | null
+  verdict: PolicyVerdict
+}
+
+/** A type and a place, never the text. */
+export interface RecordFinding {
+  action: 'BLOCK' | 'REDACT' | 'MASK' | 'HASH' | 'TOKENIZE' | 'FLAG'
+  direction: 'REQUEST' | 'RESPONSE'
+  end: number
+  entity: string
+  score: string | null
+  start: number
 }
 
 export interface RecordMeter {

@@ -41,6 +41,9 @@ export const refusals = {
   key_expired: row('identity', 401, false, 'caller', 'This application key has expired. Ask for a new one.'),
   key_revoked: row('identity', 401, false, 'caller', 'This application key was revoked.'),
   not_permitted: row('identity', 403, false, 'admin', 'This application key may not do that.'),
+  model_not_allowed: row('policy', 403, false, 'admin', 'A policy does not allow this model for this request.'),
+  region_not_allowed: row('policy', 403, false, 'admin', 'A policy does not allow the regions where this model runs.'),
+  request_not_allowed: row('policy', 403, false, 'caller', 'The request is not allowed as it is.'),
   policy_unavailable: row(
     'gateway',
     503,

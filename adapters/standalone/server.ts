@@ -3,6 +3,7 @@ import { Breakers } from '../../data-plane/breakers.ts'
 import type { Call } from '../../data-plane/codecs/codec.ts'
 import { openaiChat } from '../../data-plane/codecs/openai-chat/index.ts'
 import { Exchange } from '../../data-plane/exchange.ts'
+import { LabelValues } from '../../data-plane/labels/values.ts'
 import type { Ports, Upstream } from '../../data-plane/ports.ts'
 import { refuse } from '../../schema/refusals.ts'
 import { refusalAnswer } from './answers.ts'
@@ -43,6 +44,7 @@ const idleS = 60
 export function serveGateway(options: GatewayOptions): Gateway {
   const { ports, metrics } = options
   const breakers = new Breakers()
+  const labelValues = new LabelValues()
   const driver: Driver = {
     upstream: options.upstream,
     watches: new Watches(),
@@ -57,7 +59,7 @@ export function serveGateway(options: GatewayOptions): Gateway {
     const call = callOf(door, request)
     if (!call) return refusalAnswer(door.dialect, refuse('unknown_endpoint', unknownSentence(request)))
     const body = bodies.of(request)
-    const exchange = new Exchange(arrival(door, call, request, server, body), ports, breakers)
+    const exchange = new Exchange(arrival(door, call, request, server, body), ports, breakers, labelValues)
     let lasting = false
     active++
     exchange.onClosed = () => {

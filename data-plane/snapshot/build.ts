@@ -1,5 +1,7 @@
 import { findKey } from '../../schema/key-table.ts'
 import type { Grant, SnapshotConfig } from '../../schema/snapshot.ts'
+import { runningLabels } from '../labels/declared.ts'
+import { findPolicyFault, policyBook } from '../policies/book.ts'
 import { indexAliases } from './aliases.ts'
 import { ceilingHistory, rateHistories } from './rates.ts'
 import type {
@@ -22,6 +24,8 @@ export interface VerifiedParts {
   config: Uint8Array
   /** Key tables by first byte of the hash, each verified to be one. */
   shards: ReadonlyMap<number, Uint8Array>
+  /** Makes pseudonyms of persons; absent where no label asks for it. */
+  pseudonymKey?: Uint8Array
 }
 
 /** A snapshot that cannot be run, and why; the one before it stays. */
@@ -37,6 +41,7 @@ export function buildRunning(parts: VerifiedParts): RunningSnapshot | Unreadable
   if (fault) return { unreadable: fault }
   const grants = config.grants.map(runningGrant)
   const resources = resolve(config)
+  const requestLabels = runningLabels(config.requestLabels, parts.pseudonymKey)
   const table = Array.from({ length: 256 }, (_, first) => parts.shards.get(first))
   return Object.freeze({
     tenant: Object.freeze(config.tenant),
@@ -45,7 +50,12 @@ export function buildRunning(parts: VerifiedParts): RunningSnapshot | Unreadable
     sequence: parts.sequence,
     deltaNumber: parts.deltaNumber,
     ...resources,
-    policies: deepFreeze(config.policies),
+    requestLabels,
+    policies: policyBook(deepFreeze(config.policies), resources.aliases, {
+      ...resources,
+      labels: requestLabels,
+      tiers: config.tiers.map((tier) => new Set(tier.models.map((at) => resources.models[at]!))),
+    }),
     findAlias: indexAliases(resources.aliases),
     keyShards: Object.freeze(table),
     findKey: (hash: Uint8Array) => {
@@ -95,7 +105,7 @@ function findFault(config: SnapshotConfig): string | undefined {
   for (const { lines } of config.priceSheets)
     if (lines.some(({ model, unitPrice }) => misses(models, model) || !/^\d{1,40}$/.test(unitPrice)))
       return 'A price names a model that is not there, or is not a number.'
-  return undefined
+  return findPolicyFault(config)
 }
 
 function resolve(config: SnapshotConfig) {
@@ -131,10 +141,12 @@ function resolveModels(config: SnapshotConfig, providers: readonly RunningProvid
   const selfHosted = config.models.map(({ provider }) => providers[provider]!.selfHosted)
   const histories = rateHistories(config.priceSheets, selfHosted)
   const ceilings = Object.freeze(ceilingHistory(config.priceSheets))
+  const tierAt = new Map(config.tiers.flatMap(({ id, models }) => models.map((at): [number, string] => [at, id])))
   return config.models.map((model, index) =>
     Object.freeze({
       ...deepFreeze(model),
       provider: providers[model.provider]!,
+      tier: tierAt.get(index) ?? null,
       upstreamPrefix: prefixOf(model.upstreamName),
       rateHistory: Object.freeze(histories[index]!),
       ceilingHistory: ceilings,

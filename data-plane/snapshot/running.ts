@@ -1,5 +1,7 @@
 import type { Codec, Meter, Platform } from '../../schema/config/index.ts'
-import type { SnapshotCredential, SnapshotModel, SnapshotPolicy, SnapshotRoute } from '../../schema/snapshot.ts'
+import type { SnapshotCredential, SnapshotModel, SnapshotRoute } from '../../schema/snapshot.ts'
+import type { RunningLabels } from '../labels/declared.ts'
+import type { PolicyBook } from '../policies/book.ts'
 
 /**
  * One tenant's snapshot as the request path uses it: every position resolved to its object, every amount a bigint of 10⁻¹²,
@@ -23,8 +25,8 @@ export interface RunningSnapshot {
   readonly models: readonly RunningModel[]
   readonly providers: readonly RunningProvider[]
   readonly credentials: readonly RunningCredential[]
-  /** A policy whose kind the plane does not know refuses every request it covers. */
-  readonly policies: readonly SnapshotPolicy[]
+  readonly requestLabels: RunningLabels
+  readonly policies: PolicyBook
   /** The alias a model name asks for: exact first, then the longest prefix among aliases that end in `*`. */
   findAlias(name: string): RunningAlias | undefined
   /** Key tables by first byte of the hash, as they came: what several snapshots are indexed by. */
@@ -79,6 +81,8 @@ export interface RunningTarget {
 
 export interface RunningModel extends Readonly<Omit<SnapshotModel, 'provider'>> {
   readonly provider: RunningProvider
+  /** Id; null where it is in none. */
+  readonly tier: string | null
   /** What `upstreamName` begins with where it ends in `*`; null where it is one model's name. */
   readonly upstreamPrefix: string | null
   /** Latest first; use `ratesFor`. */
