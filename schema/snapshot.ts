@@ -131,8 +131,14 @@ export interface SnapshotManifest {
   deltaNumber: number
 }
 
-/** The `secrets` part: stored credentials by id, each sealed under the content key (AES-256-GCM: nonce, ciphertext, tag). */
+/**
+ * The `secrets` part: stored credentials by id, and where a label names persons the key of their pseudonyms, each sealed under the
+ * content key (AES-256-GCM: nonce, ciphertext, tag).
+ */
 export type SealedSecrets = Record<string, string>
+
+/** Under this name the secrets part holds 32 bytes in hex, which pseudonyms of persons are made with. */
+export const pseudonymsName = 'pseudonyms'
 
 /**
  * A change to one key that does not wait for a compile. Numbered per tenant without gaps; a snapshot states the number it

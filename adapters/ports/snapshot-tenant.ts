@@ -2,10 +2,11 @@ import type { KeyObject } from 'node:crypto'
 import { type Envelope, openEnvelope, type Recipient, reopenEnvelope } from '../../air-gap/envelope.ts'
 import { type GapRefusal, isGapRefusal, refuseAtGap } from '../../air-gap/refusal.ts'
 import type { Seal } from '../../air-gap/seal.ts'
+import { openSecret } from '../../air-gap/secrets.ts'
 import { buildRunning } from '../../data-plane/snapshot/build.ts'
 import type { RunningSnapshot } from '../../data-plane/snapshot/running.ts'
 import { Freshness, KeyOverlay, type OverlayDirectory } from '../../data-plane/snapshot/running-set.ts'
-import type { SealedSecrets } from '../../schema/snapshot.ts'
+import { pseudonymsName, type SealedSecrets } from '../../schema/snapshot.ts'
 import type { InstanceIdentity } from './instance-identity.ts'
 import type { SnapshotFiles } from './snapshot-files.ts'
 import {
@@ -140,7 +141,8 @@ export class TenantSnapshots {
   async #make(envelope: Envelope, content: GatheredContent): Promise<Activated | GapRefusal> {
     const secrets = await this.#openSecrets(envelope, content)
     if (secrets && isGapRefusal(secrets)) return secrets
-    const snapshot = buildRunning({ ...envelope, configDigest: envelope.contentDigest, ...content })
+    const pseudonymKey = this.#pseudonymKey(secrets)
+    const snapshot = buildRunning({ ...envelope, configDigest: envelope.contentDigest, ...content, pseudonymKey })
     if ('unreadable' in snapshot) return refuseAtGap('malformed', snapshot.unreadable)
     return { envelope, snapshot, parts: content.parts, secrets }
   }
@@ -154,6 +156,13 @@ export class TenantSnapshots {
     } catch {
       return refuseAtGap('malformed', 'The secrets part is not JSON.')
     }
+  }
+
+  /** Where it does not open, labels that name persons are refused; all else runs. */
+  #pseudonymKey(secrets: Activated['secrets']): Uint8Array | undefined {
+    const sealed = secrets?.sealed[pseudonymsName]
+    const hex = sealed && openSecret(secrets!.contentKey, this.#tenant, pseudonymsName, sealed)
+    return hex ? Buffer.from(hex, 'hex') : undefined
   }
 
   #recipient(): Omit<Recipient, 'held'> {

@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto'
 import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
 import { digestOf, sealSecret, writeManifest } from '../../air-gap/index.ts'
 import type { Resource } from '../../schema/config/index.ts'
-import type { KeyDelta, SnapshotManifest } from '../../schema/snapshot.ts'
+import { type KeyDelta, pseudonymsName, type SnapshotManifest } from '../../schema/snapshot.ts'
 import type { Tx } from '../db/database.ts'
 import { credentialSecret, keyDelta, snapshot, snapshotPart, tenant as tenantTable } from '../db/tables.ts'
 import { compile, type KeySecret } from './compile.ts'
 import type { Context } from './context.ts'
 import { contentKeyUse, secretUse } from './credentials.ts'
 import { endOf, secretsOf } from './key-secrets.ts'
+import { pseudonymKey } from './pseudonyms.ts'
 import { chunks, everyKind, liveResources } from './resources.ts'
 import { advanceTenant, lockTenant, type TenantRow } from './tenant-lock.ts'
 
@@ -76,7 +77,8 @@ async function store(tx: Tx, ctx: Context, row: TenantRow): Promise<CurrentSnaps
   const keys = await keySecrets(tx, tenant, resources, ctx.clock.now())
   const { config, shards } = compile(row.configRevision, resources, keys, versions)
   const parts = new Map<string, Uint8Array>([['config', Buffer.from(JSON.stringify(config))], ...shards])
-  const secrets = await secretsPart(tx, ctx, row, resources, stored)
+  const namesPersons = config.requestLabels.some(({ subject }) => subject)
+  const secrets = await secretsPart(tx, ctx, row, resources, stored, namesPersons)
   if (secrets.bytes) parts.set('secrets', secrets.bytes)
   const { bytes: manifest, digest } = writeManifest({
     ...{ tenant, revision: row.configRevision, deltaNumber: row.deltaLast },
@@ -115,6 +117,7 @@ async function secretsPart(
   row: TenantRow,
   resources: Resource[],
   stored: (typeof credentialSecret.$inferSelect)[],
+  namesPersons: boolean,
 ): Promise<{ state: string; bytes: Buffer | null }> {
   const wanted = new Set(
     resources.flatMap((one) => (one.kind === 'credential' && one.spec.source === 'STORED' ? [one.id] : [])),
@@ -122,8 +125,9 @@ async function secretsPart(
   const sealed = stored.filter(({ credential }) => wanted.has(credential))
   sealed.sort((a, b) => (a.credential < b.credential ? -1 : 1))
   const versions = sealed.map(({ credential, version }) => [credential, version])
-  const state = createHash('sha256').update(row.sealedContentKey).update(JSON.stringify(versions)).digest('hex')
-  if (sealed.length === 0) return { state, bytes: null }
+  const held = namesPersons ? [...versions, [pseudonymsName, 1]] : versions
+  const state = createHash('sha256').update(row.sealedContentKey).update(JSON.stringify(held)).digest('hex')
+  if (held.length === 0) return { state, bytes: null }
   const [last] = await tx
     .select({ digest: snapshot.secretsDigest, state: snapshot.secretsState })
     .from(snapshot)
@@ -138,6 +142,8 @@ async function secretsPart(
     if (!secret) throw new Error(`the secret of ${credential} does not open under this master key`)
     return [credential, sealSecret(contentKey, row.id, credential, secret.toString())]
   })
+  if (namesPersons)
+    entries.push([pseudonymsName, sealSecret(contentKey, row.id, pseudonymsName, pseudonymKey(ctx, row.id))])
   return { state, bytes: Buffer.from(JSON.stringify(Object.fromEntries(entries))) }
 }
 

@@ -12,7 +12,13 @@ import { Freshness, KeyOverlay, runningSet, runningTenant } from '../../data-pla
 import type { FlightRecord } from '../../schema/flight-record.ts'
 import { mintId } from '../../schema/ids.ts'
 import { hashKey, type KeyRow, mintKey, packKeys } from '../../schema/key-table.ts'
-import type { Grant, SnapshotConfig } from '../../schema/snapshot.ts'
+import type {
+  Grant,
+  SnapshotConfig,
+  SnapshotPolicy,
+  SnapshotRequestLabel,
+  SnapshotRoutingPolicy,
+} from '../../schema/snapshot.ts'
 
 /** What a test says of the configuration; everything else is a plain default. */
 export interface Setup {
@@ -38,6 +44,10 @@ export interface Setup {
   privateHosts?: string[]
   bodyBytesMax?: number
   alias?: Partial<SnapshotConfig['aliases'][number]>
+  /** Any other change, once the rest stands. */
+  alter?: (config: SnapshotConfig) => void
+  /** 32 bytes; absent = labels of persons cannot be kept. */
+  pseudonymKey?: Uint8Array
 }
 
 /** A standalone gateway on a random port, with a real journal on disk, running from a snapshot built in memory. */
@@ -110,6 +120,7 @@ async function recordsOf(recorder: JournalRecorder, tenant: string, count: numbe
 
 function memberOf(setup: Setup, key: string) {
   const config = configOf(setup)
+  setup.alter?.(config)
   const row: KeyRow = {
     hash: hashKey(key),
     apiKey: mintId('apiKey'),
@@ -125,6 +136,7 @@ function memberOf(setup: Setup, key: string) {
     configDigest: 'd'.repeat(64),
     config: Buffer.from(JSON.stringify(config)),
     shards: packKeys([row]),
+    pseudonymKey: setup.pseudonymKey,
   })
   if ('unreadable' in snapshot) throw new Error(snapshot.unreadable)
   const overlay = new KeyOverlay()
@@ -160,6 +172,26 @@ function configOf(setup: Setup): SnapshotConfig {
     requestLabels: [],
     policies: setup.policies ?? [],
   }
+}
+
+/** A policy that says nothing but what is given, enforced over the whole tenant. */
+export function routingPolicy(
+  lists: Partial<SnapshotRoutingPolicy>,
+  change: Partial<SnapshotPolicy> = {},
+): SnapshotPolicy {
+  return {
+    ...policyOfKind('ROUTING'),
+    spec: {
+      ...{ kind: 'ROUTING', allowAliases: null, allowModels: null, allowTiers: null, denyModels: [], regions: null },
+      ...lists,
+    } as SnapshotRoutingPolicy,
+    ...change,
+  }
+}
+
+/** A label that any value may have, and none needs. */
+export function labelOf(key: string, change: Partial<SnapshotRequestLabel> = {}): SnapshotRequestLabel {
+  return { key, from: [], required: false, values: null, maxValues: 100, subject: false, ...change }
 }
 
 /** A policy over everything, of a kind that may be one that no plane knows. */
