@@ -18,6 +18,9 @@ import { draftRecord, recordText } from './record.ts'
 import { type Itinerary, route, type Target } from './route.ts'
 import type { FoundKey } from './snapshot/running.ts'
 
+/** The stages up to where a request leaves. */
+export type Stage = 'AUTHENTICATE' | 'PLAN' | 'GUARD' | 'ROUTE' | 'ENCODE'
+
 /** What an adapter does next: pass on what it was given, make another attempt, or tell the client no. */
 export type Verdict = 'relay' | 'retry' | 'refuse'
 
@@ -30,6 +33,8 @@ export class Exchange {
   readonly startedAtMs: number
   readonly startedMs: number
   readonly traceId: string | null
+  /** Where it is, or where it was refused before anything was sent. */
+  stage: Stage = 'AUTHENTICATE'
   asked = ''
   found: FoundKey | undefined
   admitted: AdmittedRequest | undefined
@@ -73,6 +78,7 @@ export class Exchange {
     const barred = checkKey(found, this.arrival, nowMs)
     if (barred) return this.refuse(barred)
 
+    this.stage = 'PLAN'
     const text = await this.arrival.readBody()
     if (isRefusal(text)) return this.refuse(text)
     const request = this.arrival.dialect.admit(text, this.arrival.call)
@@ -85,9 +91,11 @@ export class Exchange {
     const planned = plan(found, request.alias, nowMs)
     if (isRefusal(planned)) return this.refuse(planned)
     this.plan = planned
+    this.stage = 'GUARD'
     const admitted = guard(request, planned)
     if (isRefusal(admitted)) return this.refuse(admitted)
     this.admitted = admitted
+    this.stage = 'ROUTE'
     this.judgement = judge(planned, labels.exact, this.arrival.dialect, admitted)
     const permitted = permit(planned.alias, this.judgement, () => usableAliases(found, nowMs).map(({ name }) => name))
     if (isRefusal(permitted)) return this.refuse(permitted)
@@ -99,6 +107,7 @@ export class Exchange {
 
   /** Reserves for one attempt, encodes it from the admitted request, and writes the intent before anything is sent. */
   attempt(): UpstreamRequest | 'refuse' {
+    this.stage = 'ENCODE'
     const nowMs = this.ports.clock.now()
     const { grant, snapshot, apiKey } = this.found!
     const { allowLossy } = this.plan!.alias

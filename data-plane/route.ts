@@ -45,6 +45,7 @@ export function route(
   if (able.length === 0)
     return refuse('no_target_left', 'All its providers failed lately; they are tried again shortly.')
   const targets = route.strategy === 'WEIGHTED' ? byWeight(able, random) : able
+  if (targets.length === 0) return refuse('no_target_left', 'Those that may serve it have no weight.')
   return { route, targets, reason: reasonOf(route, able.length, speaking.length) }
 }
 

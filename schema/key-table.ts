@@ -83,6 +83,16 @@ export function findKey(shard: Uint8Array, hash: Uint8Array): KeyRow | undefined
   return undefined
 }
 
+/** The rows of one key, in all shards: a walk over everything, for who knows its id and not its hash. */
+export function rowsOfKey(shards: Iterable<Uint8Array>, apiKey: string): KeyRow[] {
+  const id = idBytes(apiKey)
+  const rows: KeyRow[] = []
+  for (const shard of shards)
+    for (let at = 0; at < shard.byteLength; at += keyRowBytes)
+      if (id.equals(shard.subarray(at + 32, at + 48))) rows.push(readRow(shard, at))
+  return rows
+}
+
 function compareAt(shard: Uint8Array, at: number, hash: Uint8Array): number {
   for (let index = 0; index < 32; index++) {
     const difference = shard[at + index]! - hash[index]!
