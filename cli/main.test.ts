@@ -28,6 +28,7 @@ describe('the command line', () => {
     ['spend'],
     ['tail'],
     ['doctor'],
+    ['explain'],
     ['schema'],
     ['dashboard'],
     ['up'],

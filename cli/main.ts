@@ -33,6 +33,7 @@ const commands: Record<string, Row | Group> = {
   archive: ['Retire what is declared; it can be restored', () => load(import('./commands/archive.ts'))],
   restore: ['Bring back what was archived', () => load(import('./commands/restore.ts'))],
   revert: ['Declare again what an earlier revision declared', () => load(import('./commands/revert.ts'))],
+  explain: ['Say what would happen to a request, without sending it', () => load(import('./commands/explain.ts'))],
   key: {
     description: 'Keys of applications (slk_…) and administrators (sla_…).',
     commands: {

@@ -9,6 +9,7 @@ import { requestError } from './errors.ts'
 import { idsOf, rangeOf, TimeRange } from './filters.ts'
 import { loaders, read, referenced, resourceOf } from './loaders.ts'
 import { Money } from './money.ts'
+import { PolicyDecision } from './policy-decision.ts'
 import {
   ApiKey,
   Credential,
@@ -178,6 +179,11 @@ FlightRecordType.implement({
       resolve: ({ record }, _, ctx) => resourceOf(ctx, 'priceSheet', record.priceSheet),
     }),
     timing: t.field({ type: Timing, resolve: ({ record }) => record.timing }),
+    decisions: t.field({
+      type: [PolicyDecision],
+      description: 'Of each policy that applied, in their order.',
+      resolve: ({ record }) => record.decisions,
+    }),
     recordLevel: t.field({ type: RecordLevel, resolve: ({ record }) => record.level }),
   }),
 })

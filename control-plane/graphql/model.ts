@@ -100,7 +100,7 @@ Alias.implement({
   }),
 })
 
-const RouteTarget = builder.objectRef<Spec<'route'>['targets'][number]>('RouteTarget').implement({
+export const RouteTarget = builder.objectRef<Spec<'route'>['targets'][number]>('RouteTarget').implement({
   fields: (t) => ({
     model: t.field({ type: Model, resolve: (target, _, ctx) => referenced(ctx, 'model', target.model) }),
     credential: t.field({

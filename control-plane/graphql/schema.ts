@@ -13,6 +13,7 @@ import './flight-record.ts'
 import './spend.ts'
 import './tenants.ts'
 import './viewer.ts'
+import './explain.ts'
 import './subscriptions.ts'
 
 /** The whole API. Any host that runs graphql-js may carry it: nothing in this folder knows which one does. */

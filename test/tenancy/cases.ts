@@ -180,6 +180,19 @@ export const cases: Record<string, Ask[]> = {
       'spend:read-own',
     ]),
   ],
+  'Query.explain': ['project', 'apiKey'].flatMap((field) => {
+    const document =
+      'query ($input: ExplainInput!) { explain(input: $input) { steps { because { id } } target { weight } } }'
+    const about = { alias: 'nothing', prompt: 'Hello' }
+    return [
+      ask(`${field} by id`, ['config:read'], document, ({ ids }) => ({
+        input: { ...about, [field]: ids[field as Id] },
+      })),
+      ask(`${field} by handle`, ['config:read'], document, (of) => ({
+        input: { ...about, [field]: handle(of, field as Id) },
+      })),
+    ]
+  }),
   'Query.viewer': own(
     '{ viewer { actor { id name onBehalfOf { id name } } tenant { id name } memberships { role } permissions } }',
   ),
