@@ -1,7 +1,7 @@
 import { type Refusal, refuse } from '../../schema/refusals.ts'
 import { boundLabels } from '../labels/read.ts'
 import type { FoundKey, RunningAlias, RunningTarget } from '../snapshot/running.ts'
-import type { RunningPolicy } from './book.ts'
+import type { RunningPolicy, StandingPolicy } from './book.ts'
 import { anyRequest } from './facts.ts'
 import { isBarred, type Judgement } from './judgement.ts'
 
@@ -29,10 +29,18 @@ export function permit(
   }
 }
 
+/** What is known of aliases for a key; it does not change while the snapshot runs, and refusals ask for all of them. */
+const known = new WeakMap<readonly StandingPolicy[], Map<RunningAlias, boolean>>()
+
 /** False for an alias of which no request of this key can be served: it is not listed. */
 export function isPermitted(found: FoundKey, alias: RunningAlias): boolean {
   const standing = found.snapshot.policies.standingFor(found)
-  return standing.length === 0 || !isBarred(standing, alias, anyRequest(boundLabels(found)))
+  if (standing.length === 0) return true
+  const aliases = known.get(standing) ?? new Map<RunningAlias, boolean>()
+  known.set(standing, aliases)
+  const told = aliases.get(alias) ?? !isBarred(standing, alias, anyRequest(boundLabels(found)))
+  aliases.set(alias, told)
+  return told
 }
 
 const namesMax = 10
