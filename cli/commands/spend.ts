@@ -9,7 +9,17 @@ import { show } from '../output/show.ts'
 import { type Column, formatTable } from '../output/table.ts'
 import { failed, isFailed } from '../trouble.ts'
 
-const dimensions = ['TEAM', 'PROJECT', 'PRINCIPAL', 'API_KEY', 'PROVIDER', 'MODEL', 'ALIAS', 'DATA_PLANE'] as const
+const dimensions = [
+  'TEAM',
+  'PROJECT',
+  'PRINCIPAL',
+  'API_KEY',
+  'PROVIDER',
+  'MODEL',
+  'ALIAS',
+  'TIER',
+  'DATA_PLANE',
+] as const
 const intervals = ['MINUTE', 'HOUR', 'DAY', 'WEEK', 'MONTH', 'TOTAL'] as const
 const barWidth = 24
 
@@ -62,7 +72,7 @@ export default command({
       type: 'string',
       hint: 'what,…',
       description:
-        'team, project, principal, api-key, provider, model, alias, data-plane, label:<key>; default project',
+        'team, project, principal, api-key, provider, model, alias, tier, data-plane, label:<key>; default project',
     },
     since: { type: 'string', hint: '7d', description: 'a duration back from now, or an instant; default 7d' },
     until: { type: 'string', hint: 'instant', description: 'default: now' },

@@ -199,6 +199,7 @@ export const FlightFilter = builder.inputType('FlightFilter', {
     provider: t.field({ type: ['Ref'] }),
     model: t.field({ type: ['Ref'] }),
     alias: t.stringList(),
+    tier: t.field({ type: ['Ref'] }),
     dataPlane: t.field({ type: ['Ref'] }),
     outcome: t.field({ type: [Outcome] }),
     refusal: t.stringList(),
@@ -224,6 +225,7 @@ export async function flightFilter(ctx: GraphContext, given: GivenFilter | null 
     apiKey: await idsOf(ctx, given?.apiKey),
     provider: await idsOf(ctx, given?.provider),
     model: await idsOf(ctx, given?.model),
+    tier: await idsOf(ctx, given?.tier),
     dataPlane: await idsOf(ctx, given?.dataPlane),
   }
 }

@@ -23,7 +23,18 @@ export const Interval = builder.enumType('Interval', {
 
 export const SpendDimension = builder.enumType('SpendDimension', {
   description: 'LABEL appears in answers only; ask for labels with `groupByLabels`.',
-  values: ['TEAM', 'PROJECT', 'PRINCIPAL', 'API_KEY', 'PROVIDER', 'MODEL', 'ALIAS', 'DATA_PLANE', 'LABEL'] as const,
+  values: [
+    'TEAM',
+    'PROJECT',
+    'PRINCIPAL',
+    'API_KEY',
+    'PROVIDER',
+    'MODEL',
+    'ALIAS',
+    'TIER',
+    'DATA_PLANE',
+    'LABEL',
+  ] as const,
 })
 
 export const SpendFilter = builder.inputType('SpendFilter', {
@@ -35,6 +46,7 @@ export const SpendFilter = builder.inputType('SpendFilter', {
     provider: t.field({ type: ['Ref'] }),
     model: t.field({ type: ['Ref'] }),
     alias: t.stringList(),
+    tier: t.field({ type: ['Ref'] }),
     dataPlane: t.field({ type: ['Ref'] }),
     requestLabels: t.field({ type: 'Labels' }),
   }),
@@ -61,7 +73,7 @@ const SpendPoint = builder.objectRef<PointShape>('SpendPoint').implement({
 const SpendKey = builder.objectRef<Key>('SpendKey').implement({
   description: '`value` is an id, an alias or a label value; empty = none, `other` = the folded rest.',
   fields: (t) => ({
-    dimension: t.field({ type: SpendDimension, resolve: ({ dimension }) => dimension as Exclude<Dimension, 'TIER'> }),
+    dimension: t.field({ type: SpendDimension, resolve: ({ dimension }) => dimension }),
     label: t.exposeString('label', { nullable: true }),
     value: t.exposeString('value'),
     resource: t.field({
@@ -125,6 +137,7 @@ export async function spendFilter(ctx: GraphContext, given: GivenFilter | null |
     apiKey: await idsOf(ctx, given?.apiKey),
     provider: await idsOf(ctx, given?.provider),
     model: await idsOf(ctx, given?.model),
+    tier: await idsOf(ctx, given?.tier),
     dataPlane: await idsOf(ctx, given?.dataPlane),
   }
 }

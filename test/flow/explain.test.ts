@@ -32,7 +32,10 @@ beforeAll(async () => {
   gateway = serveGateway({
     ...{ host: '127.0.0.1', port: 0, bodyBytesMax: 1e6, exchangesMax: 100 },
     ports: { clock: systemClock, snapshots: { current: () => set }, ledger: unlimitedLedger, recorder },
-    upstream: fetchUpstream({ secretOf: () => ({ expose: () => '', fingerprint: 'f' }) }),
+    upstream: fetchUpstream(
+      { secretOf: () => ({ expose: () => '', fingerprint: 'f' }) },
+      { privateHosts: ['127.0.0.1'] },
+    ),
     metrics: createMetrics(gauges, { fault: (sentence) => faults.push(sentence), closed: () => {} }),
   })
 })
@@ -95,7 +98,7 @@ describe('an explanation', () => {
       }).toEqual({ refusal: done.refusal, target: done.target, reserve: done.reserve })
       expect(said.steps.at(-1)!.verdict === 'BLOCKED').toBe(said.refusal !== null)
     })
-    await fc.assert(sent, { numRuns: 600 })
+    await fc.assert(sent, { numRuns: 1_000 })
     console.log(`explained and sent: ${[...told].map(([code, count]) => `${code} ${count}`).join(', ')}`)
     expect(faults).toEqual([])
     for (const code of [

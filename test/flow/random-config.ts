@@ -181,7 +181,7 @@ const routing = (models: number, aliases: number): fc.Arbitrary<SnapshotRoutingP
     allowModels: rarely(fc.subarray(range(models), { minLength: 1 }), 3),
     allowTiers: rarely(fc.constant([0]), 6),
     denyModels: fc.subarray(range(models), { maxLength: Math.max(1, models - 1) }),
-    regions: rarely(fc.subarray(['eu', 'us'], { minLength: 1 }), 3),
+    regions: rarely(fc.subarray(['eu', 'us'], { minLength: 1 }), 2),
   })
 
 export interface RandomRequest {

@@ -88,7 +88,7 @@ const issuing = (about: string, needs: Permission[], fields: (of: House, ownPrin
   )
 
 const place = ({ principal, project }: House['ids']) => ({ principal, project })
-const dimensions = ['team', 'project', 'principal', 'apiKey', 'provider', 'model', 'dataPlane']
+const dimensions = ['team', 'project', 'principal', 'apiKey', 'provider', 'model', 'tier', 'dataPlane']
 const cursor = encodeCursor(logStart)
 
 /** What is asked of every field of the API's roots. The matrix fails where a field has no case here. */

@@ -110,7 +110,8 @@ async function furnish(ctx: Context): Promise<Furnished> {
   const request = mintId('request')
   const record = {
     ...{ team: idOf('team'), project: idOf('project'), principal: idOf('principal'), apiKey: key.apiKey!.id },
-    ...{ provider: idOf('provider'), model: idOf('model'), aliasId: idOf('alias'), alias: names.name('alias') },
+    ...{ provider: idOf('provider'), model: idOf('model'), tier: idOf('tier') },
+    ...{ aliasId: idOf('alias'), alias: names.name('alias') },
   }
   const chain = new TestChain(edge)
   let sequence = 0
