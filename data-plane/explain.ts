@@ -5,7 +5,7 @@ import { type RefusalCode, refusalMessage } from '../schema/refusals.ts'
 import type { Grant } from '../schema/snapshot.ts'
 import type { Arrival } from './arrival.ts'
 import { Breakers } from './breakers.ts'
-import type { Dialect } from './codecs/codec.ts'
+import type { Operation, PassingDialect } from './codecs/codec.ts'
 import { dialects } from './codecs/index.ts'
 import { Exchange, type Stage } from './exchange.ts'
 import { labelsHeader } from './labels/header.ts'
@@ -96,10 +96,11 @@ function arrivalOf({ caller, labels, request }: ExplainQuestion): Arrival | Unre
   }
 }
 
-function callOf({ name }: Dialect, { alias }: ExplainedRequest): Arrival['call'] {
-  const operation = name === 'OPENAI_EMBEDDINGS' ? 'embed' : 'generate'
-  return { operation, query: '', ...(alias !== null && { model: alias }) }
+function callOf({ name }: PassingDialect, { alias }: ExplainedRequest): Arrival['call'] {
+  return { operation: operations[name] ?? 'generate', query: '', ...(alias !== null && { model: alias }) }
 }
+
+const operations: Partial<Record<CodecName, Operation>> = { OPENAI_EMBEDDINGS: 'embed', OPENAI_COMPLETIONS: 'complete' }
 
 function promptBody({ alias, prompt, maxOutputTokens }: ExplainedPrompt): string {
   const limit = maxOutputTokens === null ? {} : { max_completion_tokens: maxOutputTokens }
