@@ -18,6 +18,16 @@ const amount = z
   .max(40)
   .refine((value) => (parseAmount(value) ?? -1n) >= 0n, 'must be an exact amount of at least 0')
 
+const decision = z.looseObject({
+  policy: id,
+  mode: z.enum(['ENFORCE', 'OBSERVE']),
+  verdict: z.enum(['PASSED', 'FLAGGED', 'REDACTED', 'BLOCKED', 'ERRORED']),
+  detail: text(1_000).nullable(),
+  findings: z.array(z.looseObject({ entity: text(100), start: count, end: count })).max(1_000),
+  scannedBytes: count,
+  releasedBytes: count,
+})
+
 /**
  * What the control plane relies on in a record: what it indexes, adds up and shows. The other fields are kept as they came,
  * since they are hashed; a record of a later version may have more of them.
@@ -43,6 +53,7 @@ const shape = z.looseObject({
   requestLabels: z
     .record(text(64), text(256))
     .refine((labels) => Object.keys(labels).length <= 64, 'must hold at most 64 labels'),
+  decisions: z.array(decision).max(1_000),
   meters: z.array(z.looseObject({ meter: z.enum(meters), quantity: count, cost: amount })).max(100),
   timing: z.looseObject({ totalMs: z.number().min(0) }),
 })

@@ -81,7 +81,7 @@ function givenValue(
       param,
     )
   if (label.values && !label.values.has(value))
-    return refuse('request_not_allowed', `The label ${key} is one of ${listed(label.values)}.`, param)
+    return refuse('request_not_allowed', `This value of the label ${key} is not allowed.${choice(label)}`, param)
   return value
 }
 
@@ -95,10 +95,15 @@ function memberOf(body: unknown, { path }: BodySource): unknown {
   return value ?? undefined
 }
 
-function missing({ key, from, values }: RunningLabel): Refusal {
+function missing(label: RunningLabel): Refusal {
+  const { key, from } = label
   const ways = [`${labelsHeader}: ${key}=…`, ...from.map(({ name }) => `'${name}' in the body`)].join(' or as ')
-  const which = values ? ` It is one of ${listed(values)}.` : ''
-  return refuse('request_not_allowed', `The label ${key} is missing; send it as ${ways}.${which}`, labelsHeader)
+  return refuse('request_not_allowed', `The label ${key} is missing; send it as ${ways}.${choice(label)}`, labelsHeader)
+}
+
+/** Names of persons are not told to who sends another. */
+function choice({ values, subject }: RunningLabel): string {
+  return values && !subject ? ` It is one of ${listed(values)}.` : ''
 }
 
 function undeclared(key: string, declared: readonly RunningLabel[]): Refusal {

@@ -82,10 +82,10 @@ export class Judgement {
     return lets
   }
 
-  /** For the record: one for each policy that applied, in their order. */
+  /** For the record: one for each policy that applied, in their order. Of too many, those that had an objection come first. */
   get decisions(): RecordDecision[] {
-    this.#decisions ??= this.policies.flatMap(({ policy }) =>
-      this.#applied.has(policy) ? [this.#decision(policy)] : [],
+    this.#decisions ??= bounded(
+      this.policies.flatMap(({ policy }) => (this.#applied.has(policy) ? [this.#decision(policy)] : [])),
     )
     return this.#decisions
   }
@@ -188,6 +188,16 @@ function weakens(
   if (!weaker.lists || weaker.lists[list] === null) return false
   const applies = policyHolds(weaker, target, facts)
   return applies ?? unknown === 'MAY_WEAKEN'
+}
+
+const decisionsMax = 100
+
+function bounded(decisions: RecordDecision[]): RecordDecision[] {
+  if (decisions.length <= decisionsMax) return decisions
+  const isPassed = ({ verdict }: RecordDecision) => verdict === 'PASSED'
+  const first = [...decisions].sort((a, b) => Number(isPassed(a)) - Number(isPassed(b)))
+  const kept = new Set(first.slice(0, decisionsMax))
+  return decisions.filter((decision) => kept.has(decision))
 }
 
 const idsMax = 8

@@ -110,7 +110,7 @@ describe('request labels', () => {
     )
     const wrong = await ask('case=secret-name')
     expect(wrong).toMatchObject({ status: 403, code: 'request_not_allowed' })
-    expect(wrong.message).toContain('The label case is one of a, b.')
+    expect(wrong.message).toContain('This value of the label case is not allowed. It is one of a, b.')
     expect(wrong.message).not.toContain('secret-name')
     expect(await ask('case=a')).toMatchObject({ status: 200 })
   })
@@ -135,6 +135,15 @@ describe('request labels', () => {
     await start([person], { pseudonymKey: new Uint8Array(32).fill(8) })
     await ask('person=alice%40example.com')
     expect((await recorded()).person).not.toBe(one!.requestLabels.person)
+  })
+
+  it('that name a person do not tell the names that are allowed', async () => {
+    const person = labelOf('person', { subject: true, required: true, values: ['alice'] })
+    await start([person], { pseudonymKey: new Uint8Array(32).fill(7) })
+    for (const header of [null, 'person=bob']) {
+      const { status, message } = await ask(header)
+      expect([status, message.includes('alice')]).toEqual([403, false])
+    }
   })
 
   it('that name a person are refused where no pseudonym can be made, and the name is not recorded', async () => {
