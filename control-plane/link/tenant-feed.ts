@@ -76,7 +76,12 @@ export class TenantFeed {
     for (const session of this.#sessions) {
       const held = session.heldOf(this.#tenant)
       if (held.contentDigest === contentDigest) continue
-      const envelope = await this.#envelope(known, session)
+      const envelope = await this.#envelope(known, session).catch(() => undefined)
+      if (!envelope) {
+        // One instance's unusable key must not keep the others from their snapshot.
+        session.end('A snapshot cannot be sealed for the encryption key of this instance; enrol it anew.')
+        continue
+      }
       session.offer(this.#tenant, contentDigest, known.snapshot.manifest, known.digests)
       session.send({ type: 'snapshot', tenant: this.#tenant, envelope }, 'urgent')
       // A plane that runs an older snapshot is sent the deltas as well: they are in force before the new one is fetched.

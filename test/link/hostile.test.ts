@@ -1,4 +1,5 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { afterEach, describe, expect, it } from 'vitest'
 import { helloStatement, linkFrameBytesMax, linkVersion } from '../../schema/link.ts'
 import { DomainDouble, makeInstallation } from './domain-double.ts'
@@ -7,14 +8,14 @@ import { type ControlPlane, endAll, makeFolder, startControlPlane, startPlane, u
 afterEach(endAll)
 
 /** An instance whose keys the test holds, so that it can say anything. */
-async function begin() {
+async function begin(encryptionKey?: string) {
   const domain = new DomainDouble()
   const control = startControlPlane(domain, await makeInstallation(Date.now()))
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   const redeemed = await domain.redeemToken({
     token: domain.token,
     signingKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-    encryptionKey: 'age1',
+    encryptionKey: encryptionKey ?? (await identityToRecipient(await generateX25519Identity())),
     ...{ host: 'h', version: '1' },
   })
   if ('refused' in redeemed) throw new Error(redeemed.refused)
@@ -176,6 +177,40 @@ describe('a plane that misbehaves once its link is open', () => {
     for (let times = 0; times < 50; times++) link.send(records(domain, { tenant: 'tnt_other' }))
     await until('the refusals', () => link.heard.filter(({ type }) => type === 'recordsRefused').length === 50)
     expect(domain.refusals).toEqual([{ instance, code: 'records', times: 1 }])
+  })
+})
+
+describe('a plane whose encryption key is none', () => {
+  it('gets no snapshot, and keeps none from the others', async () => {
+    const { domain, control, instance, key, well } = await begin('age1')
+    const { link } = await open(control, instance, key)
+    expect((await link.wait('goodbye')).reason).toContain('encryption key')
+    domain.changeConfig()
+    await until('the change', () => well.store.current().tenants.get(domain.tenant)?.snapshot.revision === 2)
+  })
+})
+
+describe('a plane that asks for parts', () => {
+  it('of a tenant that it does not serve gets nothing, by whichever control plane it asks', async () => {
+    const { domain, control, instance, key, well } = await begin()
+    const { link } = await open(control, instance, key)
+    await link.wait('snapshot')
+    const { partToken } = await link.wait('welcome')
+    await until('a snapshot', () => well.store.current().tenants.has(domain.tenant))
+    const digest = well.store.current().tenants.get(domain.tenant)!.snapshot.configDigest
+    const status = async (tenant: string) => {
+      const answer = await fetch(`${control.url}/plane/v1/parts/${digest}?tenant=${tenant}`, {
+        headers: { authorization: `Bearer ${partToken}` },
+      })
+      await answer.arrayBuffer()
+      return answer.status
+    }
+    expect(await status(domain.tenant)).toBe(200)
+    expect(await status('ten_other')).toBe(404)
+    link.close()
+    await until('its end', () => domain.goneLinks.length > 0)
+    expect(await status(domain.tenant)).toBe(200)
+    expect(await status('ten_other')).toBe(404)
   })
 })
 
