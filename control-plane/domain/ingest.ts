@@ -7,7 +7,7 @@ import { chainHead, flightRecord } from '../db/tables.ts'
 import { systemActor } from './actor.ts'
 import { record } from './audit.ts'
 import type { Context } from './context.ts'
-import { findInstance, type LinkedInstance } from './planes.ts'
+import { findInstance, findSender, type LinkedInstance } from './planes.ts'
 import { readRecord } from './record-shape.ts'
 import { resourcesByIds } from './resources.ts'
 
@@ -30,8 +30,8 @@ type HeadRow = typeof chainHead.$inferSelect
 
 /** Takes a batch of one chain if it continues what is there. What is there already is compared and skipped. */
 export async function acceptRecords(ctx: Context, instance: string, batch: RecordBatch): Promise<Accepted> {
-  const sender = await findInstance(ctx, instance)
-  if (!sender?.recordsFor.includes(batch.tenant)) return stop('this instance serves no such tenant')
+  const sender = await findSender(ctx, instance, batch.tenant)
+  if (!sender) return stop('this instance serves no such tenant')
   if (batch.epoch < 1 || batch.epoch > sender.epoch) return stop(`epoch ${batch.epoch} was never opened`)
   if (batch.records.length > recordsPerBatchMax) return stop(`a batch holds at most ${recordsPerBatchMax} records`)
   return ctx.db.withTenant(batch.tenant, (tx) => accept(tx, ctx, sender, batch))
@@ -39,7 +39,12 @@ export async function acceptRecords(ctx: Context, instance: string, batch: Recor
 
 const stop = (reason: string): Accepted => ({ refused: true, head: null, reason })
 
-async function accept(tx: Tx, ctx: Context, sender: LinkedInstance, batch: RecordBatch): Promise<Accepted> {
+async function accept(
+  tx: Tx,
+  ctx: Context,
+  sender: Pick<LinkedInstance, 'id' | 'dataPlane'>,
+  batch: RecordBatch,
+): Promise<Accepted> {
   const head = await lockHead(tx, ctx, sender.id, batch)
   if (head.quarantinedAt) return stop(head.reason ?? 'this chain is quarantined')
   if (batch.from > head.sequence + 1) {

@@ -35,13 +35,27 @@ export async function findInstance(ctx: Context, id: string): Promise<LinkedInst
   const [first] = rows
   if (!first) return undefined
   const { dataPlane, epoch, lastSeenAt, signingKey, encryptionKey } = first
-  const since = ctx.clock.now() - lastDeliveryMs
   return {
     ...{ id, dataPlane, epoch, lastSeenAt, signingKey, encryptionKey },
     serves: rows.filter(({ retiredAt }) => !retiredAt).map(({ tenant }) => tenant),
-    recordsFor: rows.filter(({ retiredAt }) => !retiredAt || retiredAt.getTime() > since).map(({ tenant }) => tenant),
+    recordsFor: rows.filter((row) => takesRecords(row, ctx)).map(({ tenant }) => tenant),
   }
 }
+
+/** Who a batch of one tenant's records is of; undefined where the tenant takes none from it. */
+export async function findSender(
+  ctx: Context,
+  id: string,
+  tenant: string,
+): Promise<Pick<LinkedInstance, 'id' | 'dataPlane' | 'epoch'> | undefined> {
+  const [row] = await ctx.db.withTenant(tenant, (tx) =>
+    rowsOf(tx, and(eq(instance.tenant, tenant), eq(instance.id, id))),
+  )
+  return row && takesRecords(row, ctx) ? { id, dataPlane: row.dataPlane, epoch: row.epoch } : undefined
+}
+
+const takesRecords = ({ retiredAt }: InstanceRow, { clock }: Context) =>
+  !retiredAt || retiredAt.getTime() > clock.now() - lastDeliveryMs
 
 /** In the order of tenants, those that it serves first: facts of the process itself are the same in each of these. */
 async function rowsOf(tx: Tx, condition: SQL | undefined): Promise<InstanceRow[]> {

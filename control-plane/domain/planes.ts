@@ -17,6 +17,7 @@ export * from './instances.ts'
 export { type Redeemed, type Redemption, redeemToken } from './plane-joining.ts'
 export {
   findInstance,
+  findSender,
   gone,
   type Heartbeat,
   type LinkedInstance,

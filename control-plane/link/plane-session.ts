@@ -224,8 +224,9 @@ export class PlaneSession {
     if (this.state === 'closed') return domain.gone({ instance: instance.id, epoch })
     this.#instance = instance
     this.epoch = epoch
+    const serves = new Set(instance.serves)
     for (const { tenant, contentDigest, deltaNumber } of hello.held)
-      if (instance.serves.includes(tenant)) this.#held.set(tenant, { contentDigest, deltaNumber })
+      if (serves.has(tenant)) this.#held.set(tenant, { contentDigest, deltaNumber })
     this.send(this.#welcome(hello, epoch, heads), 'urgent')
     this.#state = 'open'
     this.#host.opened(this)
@@ -269,8 +270,8 @@ export class PlaneSession {
 
   async #note(): Promise<void> {
     if (this.#state === 'closed' || !this.#heartbeat) return
-    const { serves } = this.instance
-    const applied = this.#heartbeat.applied.filter(({ tenant }) => serves.includes(tenant))
+    const serves = new Set(this.instance.serves)
+    const applied = this.#heartbeat.applied.filter(({ tenant }) => serves.has(tenant))
     const isNewest = await this.#host.domain.seen(this.name, { ...this.#heartbeat, applied })
     if (!isNewest) this.end('A newer link of this instance has opened.')
   }
