@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto'
-import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm'
+import { and, eq, gt, inArray, isNotNull, isNull, sql } from 'drizzle-orm'
 import { mintId } from '../../schema/ids.ts'
 import { hashKey, mintKey } from '../../schema/key-table.ts'
 import type { Tx } from '../db/database.ts'
@@ -118,7 +118,13 @@ export async function joinInstances(tx: Tx, ctx: Context, dataPlane: string, ten
   }
   const joined = rows.map((row) => ({ ...row, ...unknown, tenant: further }))
   if (joined.length === 0) return
-  const fresh = await tx.insert(instance).values(joined).onConflictDoNothing().returning({ id: instance.id })
+  // Those that the tenant put out, and whose data plane it has restored since, serve it again.
+  const again = {
+    target: [instance.tenant, instance.id],
+    set: { retiredAt: null },
+    setWhere: isNotNull(instance.retiredAt),
+  }
+  const fresh = await tx.insert(instance).values(joined).onConflictDoUpdate(again).returning({ id: instance.id })
   for (const { id } of fresh) await tellJoined(tx, ctx, further, dataPlane, id)
 }
 

@@ -53,7 +53,7 @@ export async function furtherTenants(
 
 /**
  * Declares the data plane in one more tenant, under the same id: it is one fleet, and its records name it so in every tenant. A
- * tenant's own fleet of that name is left alone, and one that the tenant has archived does not come back.
+ * tenant's own fleet of that name is left alone, and one that the tenant has archived comes back only by the tenant.
  */
 export async function declareFurther(
   tx: Tx,
@@ -71,7 +71,12 @@ export async function declareFurther(
     .from(resource)
     .where(and(eq(resource.tenant, tenant), eq(resource.id, plane.id)))
   if (known?.archivedAt)
-    return void errors.push(invalidInput(path, 'has archived this data plane; enrol one of another name for it'))
+    return void errors.push(
+      invalidInput(
+        path,
+        'has archived this data plane; it can be enrolled there again once that tenant has restored it',
+      ),
+    )
   if (known) await noteAgain(tx, ctx, there, plane, input.reason)
   else await declareThere(tx, ctx, there, path, plane, input, errors)
   if (errors.length === 0) await joinInstances(tx, ctx, plane.id, operator.tenant, tenant)

@@ -15,6 +15,7 @@ import {
   redeemToken,
   seen,
 } from './planes.ts'
+import { restore } from './restore.ts'
 import { instanceKeys, TestChain, type TestContext, testContext, testInstance, testTenant } from './test-context.ts'
 
 let ctx: TestContext
@@ -114,6 +115,18 @@ describe('a data plane of several tenants', () => {
     expect(await deliver(other.tenant, 0, late.next())).not.toMatchObject({ reason: expect.stringContaining('serves') })
     ctx.clock.nowMs += 25 * 3_600_000
     expect(await deliver(other.tenant, 0, late.next())).toMatchObject({ reason: expect.stringContaining('serves') })
+  })
+
+  it('serves a tenant that put it out again only after that tenant has restored it', async () => {
+    const { other, instance, dataPlane } = await shared('returning')
+    const { revision } = (await audited(other, 'dataPlane.enroll'))[0]!
+    const archived = await archive(ctx, other, { refs: [dataPlane], ifRevision: revision!, dryRun: false })
+    expect(codes(await enroll(operator, 'returning', [other.tenant]))).toEqual(['tenants.0 INVALID_INPUT'])
+    await restore(ctx, other, { refs: [dataPlane], ifRevision: archived.revision, dryRun: false })
+    expect((await findInstance(ctx, instance))!.serves).toEqual([operator.tenant])
+    expect((await enroll(operator, 'returning', [other.tenant])).errors).toEqual([])
+    expect((await findInstance(ctx, instance))!.serves).toContain(other.tenant)
+    expect(await openEpoch(ctx, instance, hello)).toBe(2)
   })
 
   it('cannot speak for another data plane', async () => {
