@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../schema/clock.ts'
-import { type Database, openDatabase } from './db/database.ts'
+import type { Database } from './db/database.ts'
 import type { Context } from './domain/context.ts'
 import { createTenant, initialise, listTenants } from './domain/installation.ts'
 import { startSequencer } from './domain/sequencer.ts'
@@ -10,6 +10,8 @@ import { masterKeyOf, openVault } from './domain/vault.ts'
 import { CannotListen, serveControlPlane } from './hosts/yoga.ts'
 import { planeRoutes } from './link/routes.ts'
 import { makeTrustRoot } from './link/trust.ts'
+import { nowAndThen } from './now-and-then.ts'
+import { openWhenThere } from './opening.ts'
 
 export interface ControlPlaneOptions {
   dataDir: string
@@ -21,6 +23,8 @@ export interface ControlPlaneOptions {
   tls?: { cert: string; key: string }
   clock: Clock
   log: (level: 'info' | 'warn' | 'error', sentence: string) => void
+  /** Ends the wait for a database that is not there. */
+  signal?: AbortSignal
 }
 
 export interface ControlPlane {
@@ -36,8 +40,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const master = masterKeyOf({ given: options.masterKey ?? undefined, dataDir })
   if ('refused' in master) return master
-  const db = await openDatabase({ url: options.databaseUrl ?? undefined, dataDir }).catch(refusedStart)
-  if ('refused' in db) return db
+  const { host, tls, signal } = options
+  const url = options.databaseUrl ?? undefined
+  const opened = await openWhenThere({ url, dataDir, host, port: options.port, tls, log, signal })
+  if ('refused' in opened) return opened
+  const { db, port } = opened
 
   const partial = { db, clock, vault: openVault(master.masterKey) }
   const installation = await initialise(partial, { makeTrustRoot })
@@ -45,12 +52,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const streams = openStreams(partial)
   const ctx: Context = { ...partial, streams }
   // The first tenant's log has its first entry numbered by it.
-  const sequencer = await startSequencer(ctx, (error) =>
-    log('error', `numbering the log failed, trying again: ${String(error)}`),
-  )
+  const troubled = nowAndThen((sentence) => log('error', `Numbering the log failed, trying again: ${sentence}`))
+  const sequencer = await startSequencer(ctx, (error) => troubled(String(error)))
   const isNew = await firstTenant(ctx, dataDir)
   const planes = planeRoutes({ ctx, installation, log })
-  const { host, port, tls } = options
   const report = (error: unknown, requestId: string) =>
     log('error', `request ${requestId} met a fault: ${error instanceof Error ? error.stack : String(error)}`)
   const server = await serveControlPlane(ctx, { host, port, tls, mounts: [planes], report }).catch(cannotListen)
@@ -83,12 +88,6 @@ async function firstTenant(ctx: Context, dataDir: string): Promise<boolean> {
 async function closed(db: Database, refusal: { refused: string }): Promise<{ refused: string }> {
   await db.close()
   return refusal
-}
-
-/** What is expected at a start carries its sentence as the message of a StartRefused; everything else is a bug. */
-function refusedStart(error: unknown): { refused: string } {
-  if (error instanceof Error && error.name === 'StartRefused') return { refused: error.message }
-  throw error
 }
 
 function cannotListen(error: unknown): { refused: string } {

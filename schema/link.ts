@@ -66,7 +66,15 @@ export const planeMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('heartbeat'),
     sentAtMs: z.number(),
-    applied: z.array(z.object({ tenant: id, revision: count, deltaNumber: count, snapshotAgeMs: count })).max(10_000),
+    applied: z
+      .array(
+        z.object({
+          ...{ tenant: id, revision: count, deltaNumber: count, snapshotAgeMs: count },
+          /** As below, of this tenant alone; absent = as below. */
+          recordsThroughMs: z.number().nullable().optional(),
+        }),
+      )
+      .max(10_000),
     /** Everything up to this moment has been delivered; null = nothing is waiting. */
     recordsThroughMs: z.number().nullable(),
   }),
@@ -97,6 +105,8 @@ export const controlMessage = z.discriminatedUnion('type', [
     roots: z.array(dsse).max(64),
     /** Where the control plane's copy of each of this instance's chains ends. */
     heads: z.array(chainHead).max(100_000),
+    /** Tenants that this instance serves; it lets go of all others. Absent = its control plane does not say. */
+    serves: z.array(id).max(10_000).optional(),
   }),
   /** A newer snapshot: its signed envelope. */
   z.object({ type: z.literal('snapshot'), tenant: id, envelope: dsse }),

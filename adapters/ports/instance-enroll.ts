@@ -17,14 +17,17 @@ export async function enrollInstance(options: {
   controlUrl: string
   request: z.input<typeof enrollRequest>
   waitMs: number
+  /** Hears at each attempt why it is still being waited for. */
+  waiting?: (sentence: string) => void
   signal?: AbortSignal
 }): Promise<EnrollAnswer | { refused: string }> {
   const untilMs = performance.now() + options.waitMs
   for (let attempt = 0; ; attempt++) {
     const answer = await askOnce(options)
     if (!('unreachable' in answer)) return answer
-    if (options.signal?.aborted || performance.now() >= untilMs)
-      return { refused: `The control plane at ${options.controlUrl} could not be asked: ${answer.unreachable}` }
+    const sentence = `The control plane at ${options.controlUrl} could not be asked: ${answer.unreachable}`
+    if (options.signal?.aborted || performance.now() >= untilMs) return { refused: sentence }
+    options.waiting?.(sentence)
     await sleep(backoffMs(attempt, Math.random), options.signal)
   }
 }

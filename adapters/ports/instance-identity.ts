@@ -40,6 +40,8 @@ export interface InstanceOptions {
   version: string
   /** How long an unreachable control plane is asked at the first start. */
   enrolWaitMs?: number
+  /** Hears at each attempt why it is still being waited for. */
+  waiting?: (sentence: string) => void
   signal?: AbortSignal
 }
 
@@ -89,12 +91,13 @@ async function openLocked(
 }
 
 async function enrol(options: InstanceOptions, keys: InstanceKeys) {
-  const { controlUrl, token, host, version, signal } = options
+  const { controlUrl, token, host, version, waiting, signal } = options
   if (!token) return { refused: `This gateway is not enrolled yet. Give it an enrolment token in SLUICE_PLANE_TOKEN.` }
   const answer = await enrollInstance({
     controlUrl,
     request: { token, signingKey: keys.signingPublic, encryptionKey: keys.recipient, host, version },
     waitMs: options.enrolWaitMs ?? 60_000,
+    waiting,
     signal,
   })
   if ('refused' in answer) return answer

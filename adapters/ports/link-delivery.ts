@@ -4,14 +4,12 @@ import {
   type PlaneMessage,
   recordBatchBytesMax,
   recordsPerBatchMax,
-  unacknowledgedBytesMax,
 } from '../../schema/link.ts'
 import type { RecordSource } from './link-records.ts'
+import { DeliveryWindow } from './link-window.ts'
 
 /** Refusals of one chain in a row, without progress, after which it waits for the next link. */
 const refusalsMax = 3
-/** Less than the control plane's own bound, since framing adds to what is counted here. */
-const inFlightBytesMax = unacknowledgedBytesMax / 2
 
 type Records = Extract<PlaneMessage, { type: 'records' }>
 type Refused = Extract<ControlMessage, { type: 'recordsRefused' }>
@@ -20,13 +18,23 @@ interface ChainState {
   next: number
   /** Bytes of the one batch that is under way; 0 = none. */
   inFlightBytes: number
+  /** When that was sent, and what was under way with it. */
+  sentMs: number
+  underWayBytes: number
+  /** Counts on with every batch of any chain: whose turn is longest ago goes first. */
+  turn: number
   refusals: number
   stopped: boolean
 }
 
+const newChain: ChainState = {
+  ...{ next: 0, inFlightBytes: 0, sentMs: 0, underWayBytes: 0, turn: 0 },
+  ...{ refusals: 0, stopped: false },
+}
+
 /**
  * Delivers durable records over one link: each chain in order, one batch of a chain at a time, chains side by side, never more
- * than a bounded number of bytes without an answer. Ends with its link; the next one goes on from the control plane's heads.
+ * than a bounded number of bytes without an answer, which is what the line carries in a second. Ends with its link; the next one goes on from the control plane's heads.
  */
 export class RecordDelivery {
   readonly #source: RecordSource
@@ -34,7 +42,9 @@ export class RecordDelivery {
   readonly #failed: (error: unknown) => void
   readonly #chains = new Map<string, ChainState>()
   readonly #stopListening: () => void
+  readonly #window = new DeliveryWindow()
   #inFlightBytes = 0
+  #turns = 0
   #pumping = false
   #again = false
   #closed = false
@@ -91,9 +101,9 @@ export class RecordDelivery {
     try {
       while (this.#again && !this.#closed) {
         this.#again = false
-        for (const { tenant, epoch } of this.#source.pending()) {
+        for (const { tenant, epoch } of this.#inTurn()) {
           // An answer makes room and wakes this again.
-          if (this.#closed || this.#inFlightBytes >= inFlightBytesMax) return
+          if (this.#closed || !this.#hasRoom) return
           await this.#deliver(tenant, epoch)
         }
       }
@@ -102,26 +112,42 @@ export class RecordDelivery {
     }
   }
 
+  /** A quarter at least: with less, many chains would be sent in crumbs. */
+  get #hasRoom(): boolean {
+    return this.#inFlightBytes <= this.#window.bytes * 0.75
+  }
+
+  /** Chains that wait, so that a busy one leaves room for the others: what is under way may be less than all of them. */
+  #inTurn() {
+    const turnOf = ({ tenant, epoch }: { tenant: string; epoch: number }) => this.#chain(tenant, epoch).turn
+    return [...this.#source.pending()].sort((a, b) => turnOf(a) - turnOf(b))
+  }
+
   async #deliver(tenant: string, epoch: number): Promise<void> {
     const chain = this.#chain(tenant, epoch)
     if (chain.stopped || chain.inFlightBytes > 0) return
     const from = chain.next
-    const max = { records: recordsPerBatchMax, bytes: recordBatchBytesMax }
+    const room = this.#window.bytes - this.#inFlightBytes
+    const max = { records: recordsPerBatchMax, bytes: Math.min(room, recordBatchBytesMax) }
     const records = await this.#source.next(tenant, epoch, from, max)
     if (records.length === 0 || this.#closed) return
     chain.inFlightBytes = records.reduce((sum, record) => sum + Buffer.byteLength(record), 0)
     this.#inFlightBytes += chain.inFlightBytes
+    chain.sentMs = performance.now()
+    chain.underWayBytes = this.#inFlightBytes
+    chain.turn = ++this.#turns
     this.#send({ type: 'records', tenant, epoch, from, records: [...records] })
   }
 
   #landed(chain: ChainState): void {
+    if (chain.inFlightBytes > 0) this.#window.answered(chain.underWayBytes, performance.now() - chain.sentMs)
     this.#inFlightBytes -= chain.inFlightBytes
     chain.inFlightBytes = 0
   }
 
   #chain(tenant: string, epoch: number): ChainState {
     const name = `${epoch} ${tenant}`
-    const chain = this.#chains.get(name) ?? { next: 0, inFlightBytes: 0, refusals: 0, stopped: false }
+    const chain = this.#chains.get(name) ?? { ...newChain }
     this.#chains.set(name, chain)
     return chain
   }

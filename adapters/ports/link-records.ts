@@ -23,6 +23,6 @@ export interface RecordSource {
   refused(refusal: { tenant: string; epoch: number; head: ChainHead | null; reason: string }): void
   /** Calls `wake` when records became durable; returns how to stop. */
   onDurable(wake: () => void): () => void
-  /** Everything recorded up to this moment is acknowledged (Unix ms); null = nothing is waiting. */
-  deliveredThroughMs(): number | null
+  /** Everything recorded up to this moment, of this tenant or of all, is acknowledged (Unix ms); null = nothing is waiting. */
+  deliveredThroughMs(tenant?: string): number | null
 }

@@ -142,6 +142,7 @@ export class LinkSession {
     const { identity, snapshots, records, onEpoch } = this.#options
     if (root !== identity.root()) identity.pinRoot(root)
     this.#partToken = welcome.partToken
+    if (welcome.serves) snapshots.serveOnly(new Set(welcome.serves))
     snapshots.linkOpened()
     onEpoch?.(welcome.epoch)
     this.#events.opened(welcome.epoch)
@@ -171,7 +172,7 @@ export class LinkSession {
 
   #takeSnapshot({ tenant, envelope }: Extract<ControlMessage, { type: 'snapshot' }>): void {
     const { controlUrl, snapshots, log } = this.#options
-    const fetchPart = fetchPartOver(controlUrl, this.#partToken!, this.#closing.signal)
+    const fetchPart = fetchPartOver({ controlUrl, tenant, partToken: this.#partToken!, closing: this.#closing.signal })
     snapshots.offer(tenant, envelope, fetchPart).then(
       (outcome) => {
         if (outcome === 'activated') this.#beat()
@@ -208,7 +209,7 @@ export class LinkSession {
     this.#send({
       type: 'heartbeat',
       sentAtMs: clock.now(),
-      applied: snapshots.applied(),
+      applied: snapshots.applied().map((one) => ({ ...one, recordsThroughMs: records.deliveredThroughMs(one.tenant) })),
       recordsThroughMs: records.deliveredThroughMs(),
     })
   }

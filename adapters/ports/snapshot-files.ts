@@ -66,6 +66,12 @@ export class SnapshotFiles {
     return writeDurablyLater(join(this.#folder, `${tenant}.state.json`), JSON.stringify(state))
   }
 
+  /** Removes what is kept of a tenant but its parts, which others may share; the envelope first, which is what makes it run. */
+  forget(tenant: string): void {
+    rmSync(this.#envelopePath(tenant), { force: true })
+    rmSync(join(this.#folder, `${tenant}.state.json`), { force: true })
+  }
+
   /** Removes parts that no active snapshot names. */
   keepOnly(digests: ReadonlySet<string>): void {
     for (const name of readdirSync(this.#parts))

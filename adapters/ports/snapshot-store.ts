@@ -109,6 +109,23 @@ export class SnapshotStore implements SnapshotSource {
     return saved
   }
 
+  /** Lets go of tenants that this plane no longer serves, here and on disk: their keys are unknown from now on. */
+  serveOnly(tenants: ReadonlySet<string>): void {
+    const leaving = [...this.#tenants.keys()].filter((tenant) => !tenants.has(tenant))
+    if (leaving.length === 0) return
+    for (const tenant of leaving) {
+      this.#tenants.get(tenant)!.leave()
+      this.#tenants.delete(tenant)
+    }
+    this.#swap()
+    this.#work = this.#work
+      .then(() => {
+        for (const tenant of leaving) if (!this.#tenants.has(tenant)) this.#around.files.forget(tenant)
+      })
+      .catch((error) => this.#log('error', `What was kept of a tenant could not be removed: ${String(error)}`))
+    this.#log('info', `This plane no longer serves ${leaving.join(', ')}.`)
+  }
+
   /** A link opened: whatever is newer will be announced on it. */
   linkOpened(): void {
     for (const snapshots of this.#tenants.values()) snapshots.linkOpened()

@@ -51,6 +51,7 @@ export class TenantSnapshots {
   #taken: Recipient['held']
   /** A newer snapshot was announced and does not run yet: this one is no longer known to be the newest. */
   #behind = false
+  #left = false
 
   constructor(tenant: string, around: SnapshotSurroundings) {
     this.#tenant = tenant
@@ -95,8 +96,16 @@ export class TenantSnapshots {
     if (isUnfetched(content) || isGapRefusal(content)) return content
     const made = await this.#make(envelope, content)
     if (isGapRefusal(made)) return made
+    if (this.#left) return refuseAtGap('wrong_tenant', 'This plane no longer serves that tenant.')
     await this.#activate(sealed, made)
     return 'activated'
+  }
+
+  /** This plane no longer serves the tenant: what is still under way for it comes to nothing. */
+  leave(): void {
+    this.#left = true
+    this.active = undefined
+    this.overlay.absorb(Number.MAX_SAFE_INTEGER)
   }
 
   /** A link opened: whatever is newer will be announced again. */

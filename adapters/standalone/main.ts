@@ -42,8 +42,35 @@ const exchangesMax = 8_192
 const drainMs = 30_000
 const flushMs = 10_000
 
-/** Wires one standalone gateway; refusals to start are sentences. */
+/** Wires one standalone gateway; refusals to start are sentences. The operators' port answers from the first moment. */
 export async function startStandalone(options: StandaloneOptions): Promise<Standalone | { refused: string }> {
+  const { host, opsPort } = options
+  const told: OpsView = { notReady: () => 'The gateway is starting.', registry: () => undefined }
+  const view = { notReady: () => told.notReady(), registry: () => told.registry() }
+  const ops = listen(opsPort, host, 'SLUICE_OPS_PORT', () => serveOps({ host, port: opsPort, ...view }))
+  if ('refused' in ops) return ops
+  const gateway = await startBehind(options, told)
+  if ('refused' in gateway) {
+    await ops.stop()
+    return gateway
+  }
+  return {
+    ...gateway,
+    opsUrl: ops.url,
+    async stop() {
+      await gateway.stop()
+      await ops.stop()
+    },
+  }
+}
+
+/** What the operators' port shows; the gateway fills it in as it comes up. */
+type OpsView = Pick<Parameters<typeof serveOps>[0], 'notReady' | 'registry'>
+
+async function startBehind(
+  options: StandaloneOptions,
+  told: OpsView,
+): Promise<Omit<Standalone, 'opsUrl'> | { refused: string }> {
   const { dataDir, controlUrl, clock, log, version, host } = options
   const identity = await openInstance({
     dataDir,
@@ -51,6 +78,12 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     token: options.planeToken,
     host: hostName(),
     version,
+    // The control plane may be started later; until then readiness says what is waited for.
+    enrolWaitMs: Number.POSITIVE_INFINITY,
+    waiting: (sentence) => {
+      if (told.notReady() !== sentence) log('warn', `Waiting to enrol. ${sentence}`)
+      told.notReady = () => sentence
+    },
     signal: options.signal,
   })
   if ('refused' in identity) return identity
@@ -100,36 +133,34 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       exchangesMax,
     }),
   )
-  const notReady = () =>
-    recorder.trouble ?? (snapshots.current().tenants.size === 0 ? 'No configuration has arrived yet.' : undefined)
-  const ops =
-    'refused' in gateway
-      ? gateway
-      : listen(options.opsPort, host, 'SLUICE_OPS_PORT', () =>
-          serveOps({ host, port: options.opsPort, registry: metrics.registry, notReady }),
-        )
-
   const close = async () => {
     await link.flush(flushMs)
     await link.close()
+    await snapshots.close()
     await recorder.close()
     await identity.close()
   }
-  if ('refused' in gateway || 'refused' in ops) {
-    if (!('refused' in gateway)) await gateway.drain(0)
+  if ('refused' in gateway) {
     await close()
-    return 'refused' in gateway ? gateway : (ops as { refused: string })
+    return gateway
   }
+  told.registry = () => metrics.registry
+  told.notReady = () => recorder.trouble ?? missingSnapshot(snapshots, link.status().trouble)
   return {
     url: gateway.url,
-    opsUrl: ops.url,
     instance: identity.instance,
     async stop() {
+      told.notReady = () => 'The gateway is stopping.'
       await gateway.drain(drainMs)
       await close()
-      await ops.stop()
     },
   }
+}
+
+/** A gateway serves from what it keeps; only one that keeps nothing yet has to wait, and says for what. */
+function missingSnapshot(snapshots: SnapshotStore, trouble: string | null): string | undefined {
+  if (snapshots.current().tenants.size > 0) return undefined
+  return ['No configuration has arrived yet.', trouble].filter(Boolean).join(' ')
 }
 
 function hostName(): string {

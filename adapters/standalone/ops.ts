@@ -3,7 +3,8 @@ import type { Registry } from 'prom-client'
 export interface OpsOptions {
   host: string
   port: number
-  registry: Registry
+  /** Undefined while the gateway is still starting. */
+  registry: () => Registry | undefined
   /** Why the gateway cannot serve; undefined where it can. */
   notReady: () => string | undefined
 }
@@ -19,8 +20,11 @@ export function serveOps(options: OpsOptions): { url: string; stop: () => Promis
         const reason = options.notReady()
         return reason ? new Response(`${reason}\n`, { status: 503 }) : new Response('ready\n')
       },
-      '/metrics': async () =>
-        new Response(await options.registry.metrics(), { headers: { 'content-type': options.registry.contentType } }),
+      '/metrics': async () => {
+        const registry = options.registry()
+        if (!registry) return new Response('')
+        return new Response(await registry.metrics(), { headers: { 'content-type': registry.contentType } })
+      },
     },
     fetch: () => new Response('There are /healthz, /readyz and /metrics.\n', { status: 404 }),
   })

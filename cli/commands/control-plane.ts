@@ -1,8 +1,12 @@
 import { settingsOf } from '../api/client.ts'
 import { command } from '../command.ts'
+import type { ExitCode, Io } from '../io.ts'
 import { openControlPlane } from '../processes/control-plane.ts'
+import { withLastWords } from '../processes/last-words.ts'
+import { logOf } from '../processes/surroundings.ts'
 import { until } from '../processes/until.ts'
-import { isFailed } from '../trouble.ts'
+import type { Settings } from '../settings.ts'
+import { type Failed, isFailed } from '../trouble.ts'
 
 export default command({
   name: 'control-plane',
@@ -12,12 +16,16 @@ export default command({
   async run(_given, io) {
     const settings = settingsOf(io)
     if (isFailed(settings)) return settings
-    const plane = await openControlPlane(settings, io)
-    if (isFailed(plane)) return plane
-    if (plane.isNew) io.err(`A new installation. Its admin token is in ${settings.dataDir}/admin-token.\n`)
-    io.err(`The control plane answers at ${plane.url}.\n`)
-    await until(io.signal)
-    await plane.stop()
-    return 0
+    return withLastWords(logOf(settings, io), () => serve(settings, io))
   },
 })
+
+async function serve(settings: Settings, io: Io): Promise<ExitCode | Failed> {
+  const plane = await openControlPlane(settings, io)
+  if (isFailed(plane)) return plane
+  if (plane.isNew) io.err(`A new installation. Its admin token is in ${settings.dataDir}/admin-token.\n`)
+  io.err(`The control plane answers at ${plane.url}.\n`)
+  await until(io.signal)
+  await plane.stop()
+  return 0
+}

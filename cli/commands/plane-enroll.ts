@@ -20,7 +20,15 @@ export default command({
     'Declares a fleet of gateways, or takes one that is there, and writes a token for it to stdout, this once. Each gateway started with the token becomes an instance of the fleet.',
   example: 'sluice plane enroll edge > plane-token && SLUICE_PLANE_TOKEN_FILE=plane-token sluice gateway',
   positionals: [{ name: 'name', description: 'name of the fleet', required: true }],
-  options: { reason: { type: 'string', hint: 'text', description: 'kept in the audit log' } },
+  options: {
+    also: {
+      type: 'string',
+      many: true,
+      hint: 'tenant',
+      description: 'another tenant that these gateways serve, by id or name; for operators of the installation',
+    },
+    reason: { type: 'string', hint: 'text', description: 'kept in the audit log' },
+  },
   async run({ positionals, options, format }, io) {
     const client = openClient(io)
     if (isFailed(client)) return client
@@ -28,6 +36,7 @@ export default command({
       idempotencyKey: idempotencyKey(),
       name: positionals[0]!,
       adapter: 'STANDALONE',
+      tenants: options.also.length > 0 ? options.also : undefined,
       reason: options.reason,
     }
     const payload = await write<Enrolled>(client, document, input, { retry: 'ALWAYS' })

@@ -5,6 +5,8 @@ import { banner, type Running } from '../processes/banner.ts'
 import { openControlPlane } from '../processes/control-plane.ts'
 import { prepare, type Seeds } from '../processes/first-start.ts'
 import { type GatewayAddresses, GatewayProcess } from '../processes/gateway-process.ts'
+import { withLastWords } from '../processes/last-words.ts'
+import { logOf } from '../processes/surroundings.ts'
 import { until } from '../processes/until.ts'
 import type { Settings } from '../settings.ts'
 import { type Failed, failed, isFailed } from '../trouble.ts'
@@ -17,15 +19,19 @@ export default command({
   async run({ format }, io) {
     const settings = settingsOf(io)
     if (isFailed(settings)) return settings
-    const plane = await openControlPlane(settings, io)
-    if (isFailed(plane)) return plane
-    try {
-      return await runGateway(settings, plane.url, io, format === 'json')
-    } finally {
-      await plane.stop()
-    }
+    return withLastWords(logOf(settings, io), () => serve(settings, io, format === 'json'))
   },
 })
+
+async function serve(settings: Settings, io: Io, asJson: boolean): Promise<ExitCode | Failed> {
+  const plane = await openControlPlane(settings, io)
+  if (isFailed(plane)) return plane
+  try {
+    return await runGateway(settings, plane.url, io, asJson)
+  } finally {
+    await plane.stop()
+  }
+}
 
 /** Prepares the installation, runs the gateway beside it, and tells what there is, until the person has had enough. */
 async function runGateway(settings: Settings, controlUrl: string, io: Io, asJson: boolean): Promise<ExitCode | Failed> {

@@ -19,6 +19,7 @@ export async function openControlPlane(settings: Settings, io: Io): Promise<Cont
     tls,
     clock,
     log: logOf(settings, io),
+    signal: io.signal,
   })
   return 'refused' in plane ? failed('CANNOT_START', plane.refused) : plane
 }

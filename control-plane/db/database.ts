@@ -41,7 +41,7 @@ export interface DatabaseOptions {
   dataDir: string
 }
 
-/** Opens and migrates. Throws StartRefused, with one sentence, where the storage cannot be had. */
+/** Opens and migrates. Throws, with one sentence, StartRefused where the storage cannot be had, StorageAway where not yet. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   if (!options.url && typeof Worker === 'undefined')
     throw new StartRefused('The embedded database runs on Bun only; set SLUICE_DATABASE_URL.')

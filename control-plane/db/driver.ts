@@ -30,6 +30,14 @@ export class QueryFailed extends Error {
   }
 }
 
+/** The storage is not there, or not yet: one sentence, and the same attempt may succeed later. */
+export class StorageAway extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'StorageAway'
+  }
+}
+
 /** Why the control plane's storage cannot be opened: one sentence for whoever started it. */
 export class StartRefused extends Error {
   constructor(message: string) {

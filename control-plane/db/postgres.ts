@@ -1,6 +1,7 @@
 import postgres from 'postgres'
-import { type Driver, type Query, QueryFailed, StartRefused } from './driver.ts'
+import { type Driver, type Query, QueryFailed } from './driver.ts'
 import { migrate } from './migrate.ts'
+import { openingTrouble } from './server-away.ts'
 
 const connectionsMax = 10
 const connectTimeoutS = 10
@@ -31,9 +32,7 @@ export async function openPostgres(url: string): Promise<Driver> {
     await migrateAlone(sql)
   } catch (error) {
     await sql.end({ timeout: 1 })
-    if (error instanceof StartRefused || error instanceof QueryFailed) throw error
-    const code = (error as { code?: string }).code ?? 'unknown error'
-    throw new StartRefused(`The PostgreSQL server of SLUICE_DATABASE_URL does not answer (${code}).`)
+    throw openingTrouble(error)
   }
   return {
     kind: 'postgres',

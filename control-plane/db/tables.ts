@@ -292,12 +292,13 @@ export const enrolmentToken = pgTable(
   (table) => [
     ...walls(),
     primaryKey({ columns: [table.tenant, table.hash] }),
-    uniqueIndex('enrolment_token_hash').on(table.hash),
+    // One token may stand in several tenants, each with a row of its own.
+    index('enrolment_token_hash').on(table.hash),
     index('enrolment_token_plane').on(table.tenant, table.dataPlane),
   ],
 )
 
-/** One process of a data plane. */
+/** One process of a data plane, with a row in each tenant that it serves: same id, keys and epoch in all of them. */
 export const instance = pgTable(
   'instance',
   {
@@ -327,7 +328,7 @@ export const instance = pgTable(
   (table) => [
     ...walls(),
     primaryKey({ columns: [table.tenant, table.id] }),
-    uniqueIndex('instance_id').on(table.id),
+    index('instance_id').on(table.id),
     index('instance_plane').on(table.tenant, table.dataPlane),
   ],
 )

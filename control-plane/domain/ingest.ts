@@ -1,4 +1,4 @@
-import { and, asc, eq, getTableColumns, gte, lte, sql } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, gte, inArray, lte, sql } from 'drizzle-orm'
 import type { Resource } from '../../schema/config/index.ts'
 import { chainStart, type FlightRecord, recordHash } from '../../schema/flight-record.ts'
 import { type ChainHead, recordsPerBatchMax } from '../../schema/link.ts'
@@ -7,7 +7,7 @@ import { chainHead, flightRecord } from '../db/tables.ts'
 import { systemActor } from './actor.ts'
 import { record } from './audit.ts'
 import type { Context } from './context.ts'
-import { findInstance, type Instance } from './planes.ts'
+import { findInstance, findSender, type LinkedInstance } from './planes.ts'
 import { readRecord } from './record-shape.ts'
 import { resourcesByIds } from './resources.ts'
 
@@ -30,8 +30,8 @@ type HeadRow = typeof chainHead.$inferSelect
 
 /** Takes a batch of one chain if it continues what is there. What is there already is compared and skipped. */
 export async function acceptRecords(ctx: Context, instance: string, batch: RecordBatch): Promise<Accepted> {
-  const sender = await findInstance(ctx, instance)
-  if (sender?.tenant !== batch.tenant) return stop('this instance serves no such tenant')
+  const sender = await findSender(ctx, instance, batch.tenant)
+  if (!sender) return stop('this instance serves no such tenant')
   if (batch.epoch < 1 || batch.epoch > sender.epoch) return stop(`epoch ${batch.epoch} was never opened`)
   if (batch.records.length > recordsPerBatchMax) return stop(`a batch holds at most ${recordsPerBatchMax} records`)
   return ctx.db.withTenant(batch.tenant, (tx) => accept(tx, ctx, sender, batch))
@@ -39,7 +39,12 @@ export async function acceptRecords(ctx: Context, instance: string, batch: Recor
 
 const stop = (reason: string): Accepted => ({ refused: true, head: null, reason })
 
-async function accept(tx: Tx, ctx: Context, sender: Instance, batch: RecordBatch): Promise<Accepted> {
+async function accept(
+  tx: Tx,
+  ctx: Context,
+  sender: Pick<LinkedInstance, 'id' | 'dataPlane'>,
+  batch: RecordBatch,
+): Promise<Accepted> {
   const head = await lockHead(tx, ctx, sender.id, batch)
   if (head.quarantinedAt) return stop(head.reason ?? 'this chain is quarantined')
   if (batch.from > head.sequence + 1) {
@@ -52,7 +57,7 @@ async function accept(tx: Tx, ctx: Context, sender: Instance, batch: RecordBatch
     return quarantine(tx, ctx, head, `record ${differs} differs from the one that was delivered before`)
   const [tenant] = await resourcesByIds(tx, batch.tenant, [batch.tenant])
   const { currency } = (tenant as Resource<'tenant'>).spec
-  const { good, bad } = follow(head, batch, Math.max(known, 0), currency)
+  const { good, bad } = follow(head, batch, Math.max(known, 0), { currency, dataPlane: sender.dataPlane })
   const end = good.at(-1)
   if (end) await append(tx, ctx, head, good)
   const after = end ? { ...head, sequence: end.sequence, hash: end.hash } : head
@@ -98,7 +103,12 @@ const ofChain = ({ tenant, instance, epoch }: HeadRow) => [
 ]
 
 /** The records that truly continue the chain, up to the first that does not. */
-function follow(head: HeadRow, batch: RecordBatch, skip: number, currency: string): { good: Row[]; bad?: string } {
+function follow(
+  head: HeadRow,
+  batch: RecordBatch,
+  skip: number,
+  { currency, dataPlane }: { currency: string; dataPlane: string },
+): { good: Row[]; bad?: string } {
   const good: Row[] = []
   let { sequence, hash } = head
   for (const body of batch.records.slice(skip)) {
@@ -107,6 +117,7 @@ function follow(head: HeadRow, batch: RecordBatch, skip: number, currency: strin
     if ('malformed' in given) return { good, bad: `${place} is malformed: ${given.malformed}` }
     if (given.tenant !== head.tenant || given.instance !== head.instance || given.epoch !== head.epoch)
       return { good, bad: `${place} is of another chain` }
+    if (given.dataPlane !== dataPlane) return { good, bad: `${place} names another data plane` }
     if (given.sequence !== sequence + 1) return { good, bad: `${place} says it is record ${given.sequence}` }
     if (given.previousHash !== hash) return { good, bad: `${place} does not continue the chain that was delivered` }
     if (given.currency !== currency) return { good, bad: `${place} is in ${given.currency} instead of ${currency}` }
@@ -170,13 +181,10 @@ async function quarantine(tx: Tx, ctx: Context, head: HeadRow, reason: string): 
 /** Where the control plane's copy of each chain of an instance ends, quarantined ones left out. */
 export async function chainHeads(ctx: Context, instance: string): Promise<ChainHead[]> {
   const sender = await findInstance(ctx, instance)
-  if (!sender) return []
-  const rows = await ctx.db.withTenant(sender.tenant, (tx) =>
-    tx
-      .select()
-      .from(chainHead)
-      .where(and(eq(chainHead.tenant, sender.tenant), eq(chainHead.instance, instance)))
-      .orderBy(asc(chainHead.epoch)),
+  if (!sender || sender.recordsFor.length === 0) return []
+  const own = and(inArray(chainHead.tenant, sender.recordsFor), eq(chainHead.instance, instance))
+  const rows = await ctx.db.withInstallation((tx) =>
+    tx.select().from(chainHead).where(own).orderBy(asc(chainHead.epoch), asc(chainHead.tenant)),
   )
   return rows.filter(({ quarantinedAt }) => !quarantinedAt).map(headOf)
 }

@@ -11,7 +11,7 @@ import { listAudit } from './audit.ts'
 import { credentialFacts, credentialSet } from './credentials.ts'
 import { createTenant, initialise, listTenants } from './installation.ts'
 import { apiKeyFacts, apiKeyIssue, apiKeyRevoke, apiKeyRotate } from './keys.ts'
-import { dataPlaneEnroll, dataPlaneFacts, findInstance, gone, openEpoch, redeemToken, seen } from './planes.ts'
+import { dataPlaneEnroll, dataPlaneFacts, gone, instancesByIds, openEpoch, redeemToken, seen } from './planes.ts'
 import { deltasSince, nextEnvelopeSequence, part, snapshotOf } from './snapshots.ts'
 import { actAs, tenantCreate, tenants } from './tenants.ts'
 import {
@@ -288,20 +288,25 @@ describe('a data plane', () => {
     const facts = async () =>
       (await inTenant(owner, (tx) => dataPlaneFacts(tx, owner.tenant, [dataPlane], ctx.clock.now())))[0]!
     const beat = (revision: number) =>
-      seen(ctx, instance, {
-        sentAtMs: ctx.clock.now() + 7,
-        applied: [{ tenant: owner.tenant, revision, deltaNumber: 0, snapshotAgeMs: 1 }],
-        recordsThroughMs: null,
-      })
+      seen(
+        ctx,
+        { instance, epoch: 1 },
+        {
+          sentAtMs: ctx.clock.now() + 7,
+          applied: [{ tenant: owner.tenant, revision, deltaNumber: 0, snapshotAgeMs: 1 }],
+          recordsThroughMs: null,
+        },
+      )
     const { desiredRevision } = await facts()
     await beat(desiredRevision - 1)
     expect(await facts()).toMatchObject({ state: 'BEHIND', activeRevision: desiredRevision - 1 })
     await beat(desiredRevision)
     expect(await facts()).toMatchObject({ state: 'CURRENT', activeRevision: desiredRevision })
-    expect(await findInstance(ctx, instance)).toMatchObject({ state: 'CURRENT', clockOffsetMs: 7, epoch: 1 })
+    const [row] = await inTenant(owner, (tx) => instancesByIds(tx, owner.tenant, [instance], ctx.clock.now()))
+    expect(row).toMatchObject({ state: 'CURRENT', clockOffsetMs: 7, epoch: 1 })
     ctx.clock.nowMs += 60_000
     expect(await facts()).toMatchObject({ state: 'UNREACHABLE' })
-    await gone(ctx, instance)
+    await gone(ctx, { instance, epoch: 1 })
     expect(await facts()).toMatchObject({ state: 'OFFLINE' })
     expect(await openEpoch(ctx, instance, { bootId: 'c', host: 'h', version: '1' })).toBe(2)
     const { revision } = await apply(ctx, owner, { resources: [], ifRevision: 0, dryRun: true })

@@ -39,9 +39,12 @@ export async function mintOnce<Extra>(
   mint: Mint,
   needs: readonly [Permission, ...Permission[]],
   minting: Minting<Extra>,
+  options: MintOptions = {},
 ): Promise<Minted<Extra>> {
   const held = needs.some((permission) => actor.permissions.has(permission))
-  const outcome = held ? await once(ctx, actor, mint, minting) : { ...unminted, errors: [notPermitted(needs[0])] }
+  const outcome = held
+    ? await once(ctx, actor, mint, minting, options)
+    : { ...unminted, errors: [notPermitted(needs[0])] }
   const refused = outcome.errors.find((error) => error.type === 'NotPermitted')
   const audit = refused
     ? await recordRefused(ctx, actor, mint.operation, refused.permission as Permission)
@@ -51,10 +54,22 @@ export async function mintOnce<Extra>(
 
 const unminted = { audit: null, cursor: null, resource: null, replayed: false, extra: null }
 
-const once = <Extra>(ctx: Context, actor: Actor, mint: Mint, minting: Minting<Extra>) =>
-  ctx.db.withTenant(actor.tenant, (tx) => attempt(tx, ctx, actor, mint, minting), {
-    keep: ({ errors }) => errors.length === 0,
-  })
+export interface MintOptions {
+  /** The transaction writes in other tenants too, as an operator of the installation may. */
+  acrossTenants?: boolean
+}
+
+function once<Extra>(
+  ctx: Context,
+  actor: Actor,
+  mint: Mint,
+  minting: Minting<Extra>,
+  { acrossTenants }: MintOptions,
+): Promise<Minted<Extra>> {
+  const work = (tx: Tx) => attempt(tx, ctx, actor, mint, minting)
+  const keep = ({ errors }: Minted<Extra>) => errors.length === 0
+  return acrossTenants ? ctx.db.withInstallation(work, { keep }) : ctx.db.withTenant(actor.tenant, work, { keep })
+}
 
 async function attempt<Extra>(
   tx: Tx,

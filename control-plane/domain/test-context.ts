@@ -102,7 +102,7 @@ export async function testInstance(ctx: Context, owner: Actor, name = 'edge'): P
   const redeemed = await redeemToken(ctx, { token: enrolled.enrollmentToken!, ...instanceKeys() })
   if ('refused' in redeemed) throw new Error(redeemed.refused)
   const epoch = await openEpoch(ctx, redeemed.instance, { bootId: 'b', host: 'h', version: '1' })
-  return { ...redeemed, epoch }
+  return { ...redeemed, tenant: owner.tenant, epoch }
 }
 
 export function instanceKeys() {

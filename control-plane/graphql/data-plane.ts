@@ -113,6 +113,10 @@ mutation('dataPlaneEnroll', {
       signingKey: t.string(),
       encryptionKey: t.string(),
       labels: t.field({ type: 'Labels' }),
+      tenants: t.stringList({
+        description:
+          "Tenants that its processes serve beside the caller's own, by id or name. Operators of the installation only.",
+      }),
       reason: t.string(),
     }),
   }),

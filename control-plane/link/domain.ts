@@ -2,6 +2,7 @@ import { and, eq } from 'drizzle-orm'
 import { snapshot } from '../db/tables.ts'
 import type { Context } from '../domain/context.ts'
 import { acceptRecords, chainHeads } from '../domain/ingest.ts'
+import { noteRefused } from '../domain/plane-refusals.ts'
 import { findInstance, gone, openEpoch, redeemToken, seen } from '../domain/planes.ts'
 import { deltasSince, part, snapshotOf } from '../domain/snapshots.ts'
 
@@ -12,6 +13,7 @@ export interface LinkDomain {
   openEpoch: Bound<typeof openEpoch>
   seen: Bound<typeof seen>
   gone: Bound<typeof gone>
+  noteRefused: Bound<typeof noteRefused>
   chainHeads: Bound<typeof chainHeads>
   acceptRecords: Bound<typeof acceptRecords>
   snapshotOf: Bound<typeof snapshotOf>
@@ -33,8 +35,9 @@ export function linkDomain(ctx: Context): LinkDomain {
     redeemToken: (redemption) => redeemToken(ctx, redemption),
     findInstance: (id) => findInstance(ctx, id),
     openEpoch: (instance, hello) => openEpoch(ctx, instance, hello),
-    seen: (instance, heartbeat) => seen(ctx, instance, heartbeat),
-    gone: (instance) => gone(ctx, instance),
+    seen: (link, heartbeat) => seen(ctx, link, heartbeat),
+    gone: (link) => gone(ctx, link),
+    noteRefused: (instance, refused) => noteRefused(ctx, instance, refused),
     chainHeads: (instance) => chainHeads(ctx, instance),
     acceptRecords: (instance, batch) => acceptRecords(ctx, instance, batch),
     snapshotOf: (tenant) => snapshotOf(ctx, tenant),

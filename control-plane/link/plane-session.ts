@@ -10,9 +10,11 @@ import {
   welcomeStatement,
 } from '../../schema/link.ts'
 import type { SignedDocument } from '../domain/installation.ts'
-import type { Instance } from '../domain/planes.ts'
+import type { LinkedInstance, LinkName } from '../domain/planes.ts'
+import { coalesce } from './coalesce.ts'
 import type { LinkDomain } from './domain.ts'
 import type { PartTokens } from './part-tokens.ts'
+import type { RefusalCode } from './refusal-notes.ts'
 import { type Outlet, SendQueue } from './send-queue.ts'
 import type { OnlineKey } from './trust.ts'
 
@@ -23,6 +25,7 @@ export const helloMsMax = 10_000
 const helloBytesMax = 2 * 1024 * 1024
 
 type Hello = Extract<PlaneMessage, { type: 'hello' }>
+type Heartbeat = Extract<PlaneMessage, { type: 'heartbeat' }>
 type Records = Extract<PlaneMessage, { type: 'records' }>
 
 /** What a session asks of the table of all sessions. */
@@ -34,13 +37,31 @@ export interface SessionHost {
   rootsAfter(pinnedVersion: number): SignedDocument[]
   /** The link is believed: it takes the place of an older one of the same instance and is brought up to date. */
   opened(session: PlaneSession): void
+  /** Something was refused that a well-behaved plane does not send: it is audited, within bounds. */
+  refused(instance: LinkedInstance, code: RefusalCode, reason: string, tenants?: readonly string[]): void
   log(level: 'info' | 'warn' | 'error', sentence: string): void
+}
+
+/** Why a link ends: a word for the log, a sentence for the plane. */
+interface Fault {
+  code: RefusalCode
+  reason: string
+}
+
+const frameTooLarge: Fault = { code: 'too_large', reason: `A frame is larger than ${linkFrameBytesMax} bytes.` }
+const notEnrolled: Fault = {
+  code: 'not_enrolled',
+  reason: 'This instance is not enrolled here. Enrol it again with a new token.',
+}
+
+/** What a plane holds of a tenant, or was sent. */
+export interface Held {
+  contentDigest: string | null
+  deltaNumber: number
 }
 
 /** One plane's link: challenge, hello, welcome; then heartbeats and records in, acknowledgements, deltas and snapshots out. */
 export class PlaneSession {
-  /** What the plane holds or was sent. */
-  held: { contentDigest: string | null; deltaNumber: number } = { contentDigest: null, deltaNumber: 0 }
   /** When the plane last said something, by the clock that never goes back. */
   heardAtMs: number
   /** Of two links of one instance the one with the higher epoch is the newer. */
@@ -49,11 +70,14 @@ export class PlaneSession {
   readonly #socket: Outlet & { close(code?: number, reason?: string): unknown }
   readonly #queue: SendQueue
   readonly #nonce = randomBytes(24).toString('base64url')
-  readonly #offers: { contentDigest: string; manifest: Buffer; digests: ReadonlySet<string> }[] = []
-  #instance: Instance | undefined
+  readonly #held = new Map<string, Held>()
+  readonly #offers = new Map<string, { contentDigest: string; manifest: Buffer; digests: ReadonlySet<string> }[]>()
+  #instance: LinkedInstance | undefined
   #state: 'awaiting hello' | 'opening' | 'open' | 'closed' = 'awaiting hello'
-  #work: Promise<void> = Promise.resolve()
-  #waitingBytes = 0
+  #records: Promise<void> = Promise.resolve()
+  #recordBytes = 0
+  #heartbeat: Heartbeat | undefined
+  readonly #noteHeartbeat = coalesce(() => this.#note())
 
   constructor(socket: Outlet & { close(code?: number, reason?: string): unknown }, host: SessionHost) {
     this.#socket = socket
@@ -68,29 +92,85 @@ export class PlaneSession {
   }
 
   /** Who is at the other end; only after it proved so. */
-  get instance(): Instance {
+  get instance(): LinkedInstance {
     if (!this.#instance) throw new Error('a link was used before its plane had proved who it is')
     return this.#instance
   }
 
-  /** Takes one frame. Frames are worked on in their order; what waits is bounded. */
-  receive(frame: string | Buffer): void {
-    if (this.#state === 'closed') return
-    const bytes = Buffer.byteLength(frame)
-    this.#waitingBytes += bytes
-    if (typeof frame !== 'string') this.end('Only text frames are understood.')
-    else if (bytes > linkFrameBytesMax) this.end(`A frame is larger than ${linkFrameBytesMax} bytes.`)
-    else if (this.#state !== 'open' && this.#waitingBytes > helloBytesMax) this.end('A hello is smaller than that.')
-    else if (this.#waitingBytes > unacknowledgedBytesMax) this.end('More was sent than may wait for an answer.')
-    else this.#queueWork(frame, bytes)
+  get name(): LinkName {
+    return { instance: this.instance.id, epoch: this.epoch }
   }
 
-  #queueWork(frame: string, bytes: number): void {
+  /** What the plane holds of a tenant, to be kept up to date by who sends it more. */
+  heldOf(tenant: string): Held {
+    const held = this.#held.get(tenant) ?? { contentDigest: null, deltaNumber: 0 }
+    this.#held.set(tenant, held)
+    return held
+  }
+
+  /** Takes one frame. Records are worked on one after the other; nothing else waits for them. */
+  receive(frame: string | Buffer): void {
+    if (this.#state === 'closed') return
     this.heardAtMs = performance.now()
-    this.#work = this.#work.then(async () => {
-      await this.#take(frame)
-      this.#waitingBytes -= bytes
+    const fault = this.#takeFrame(frame)
+    if (fault) this.#refuse(fault)
+  }
+
+  /** A frame beyond what may be sent; the socket may have dropped it unread. */
+  tooLarge(): void {
+    this.#refuse(frameTooLarge)
+  }
+
+  #takeFrame(frame: string | Buffer): Fault | undefined {
+    const bytes = Buffer.byteLength(frame)
+    if (typeof frame !== 'string') return { code: 'malformed', reason: 'Only text frames are understood.' }
+    if (bytes > linkFrameBytesMax) return frameTooLarge
+    if (this.#state !== 'open' && bytes > helloBytesMax)
+      return { code: 'too_large', reason: `A hello has at most ${helloBytesMax} bytes.` }
+    const message = readMessage(frame)
+    if (message === 'unknown') return undefined
+    return message === 'malformed'
+      ? { code: 'malformed', reason: 'A message could not be read.' }
+      : this.#take(message, bytes)
+  }
+
+  #take(message: PlaneMessage, bytes: number): Fault | undefined {
+    if (this.#state === 'awaiting hello') {
+      this.#state = 'opening'
+      this.#guarded(this.#open(message))
+      return undefined
+    }
+    if (this.#state !== 'open') return { code: 'malformed', reason: 'It spoke before its welcome.' }
+    if (message.type === 'records') return this.#queueRecords(message, bytes)
+    if (message.type === 'hello') return { code: 'malformed', reason: 'It said hello twice.' }
+    this.#beat(message)
+    return undefined
+  }
+
+  #queueRecords(batch: Records, bytes: number): Fault | undefined {
+    this.#recordBytes += bytes
+    if (this.#recordBytes > unacknowledgedBytesMax)
+      return { code: 'too_large', reason: 'More records wait for an answer than may.' }
+    this.#records = this.#records.then(async () => {
+      if (this.#state !== 'closed') await this.#guarded(this.#takeRecords(batch))
+      this.#recordBytes -= bytes
     })
+    return undefined
+  }
+
+  /** What fails is this side's fault: the plane comes back and is told again. Never rejects. */
+  #guarded(work: Promise<void>): Promise<void> {
+    return work.catch((error) => {
+      this.#host.log('error', `A message of a plane could not be worked on: ${String(error)}`)
+      this.end('The control plane met a fault of its own; try again.')
+    })
+  }
+
+  /** Ends the link over something that a well-behaved plane does not send. */
+  #refuse({ code, reason }: Fault, claimed?: LinkedInstance): void {
+    const instance = this.#instance ?? claimed
+    if (instance) this.#host.refused(instance, code, reason)
+    this.end(reason)
   }
 
   /** Queues a message; a plane that reads too slowly loses its link and comes back to be told what it lacks. */
@@ -105,16 +185,17 @@ export class PlaneSession {
     this.#queue.flush()
   }
 
-  /** Notes which parts this plane may fetch: those of the newest snapshot it was told of, and of the one before. */
-  offer(contentDigest: string, manifest: Buffer, digests: ReadonlySet<string>): void {
-    this.#offers.unshift({ contentDigest, manifest, digests })
-    this.#offers.length = Math.min(this.#offers.length, 2)
+  /** Notes which parts of a tenant this plane may fetch: those of the newest snapshot it was told of, and of the one before. */
+  offer(tenant: string, contentDigest: string, manifest: Buffer, digests: ReadonlySet<string>): void {
+    const before = this.#offers.get(tenant)?.slice(0, 1) ?? []
+    this.#offers.set(tenant, [{ contentDigest, manifest, digests }, ...before])
   }
 
-  /** A manifest by its digest, or `true` where the digest is a part this plane may have. */
-  offered(digest: string): Buffer | boolean {
-    const manifest = this.#offers.find(({ contentDigest }) => contentDigest === digest)?.manifest
-    return manifest ?? this.#offers.some(({ digests }) => digests.has(digest))
+  /** A manifest by its digest, or `true` where the digest is a part of this tenant's that this plane may have. */
+  offered(tenant: string, digest: string): Buffer | boolean {
+    const offers = this.#offers.get(tenant) ?? []
+    const manifest = offers.find(({ contentDigest }) => contentDigest === digest)?.manifest
+    return manifest ?? offers.some(({ digests }) => digests.has(digest))
   }
 
   /** Says why, and closes. */
@@ -131,46 +212,34 @@ export class PlaneSession {
     this.#state = 'closed'
   }
 
-  async #take(frame: string): Promise<void> {
-    if (this.#state === 'closed') return
-    const message = readMessage(frame)
-    if (message === 'unknown') return
-    if (message === 'malformed') return this.end('A message could not be read.')
-    try {
-      if (this.#state === 'awaiting hello') await this.#open(message)
-      else if (message.type === 'heartbeat') await this.#beat(message)
-      else if (message.type === 'records') await this.#takeRecords(message)
-      else this.end('It said hello twice.')
-    } catch (error) {
-      this.#host.log('error', `A message of a plane could not be worked on: ${String(error)}`)
-      this.end('The control plane met a fault of its own; try again.')
-    }
-  }
-
   async #open(hello: PlaneMessage): Promise<void> {
     if (hello.type !== 'hello') return this.end('A link begins with hello.')
-    if (Math.abs(hello.linkVersion - linkVersion) > 1)
-      return this.end(
-        `It speaks version ${hello.linkVersion} of the link; this is ${linkVersion}. Update the older one.`,
-      )
-    this.#state = 'opening'
-    const instance = await this.#host.domain.findInstance(hello.instance)
-    if (!instance || instance.state === 'RETIRED' || !this.#isSignedBy(instance, hello))
-      return this.end('This instance is not enrolled here. Enrol it again with a new token.')
-    const epoch = await this.#host.domain.openEpoch(instance.id, hello)
-    const heads = await this.#host.domain.chainHeads(instance.id)
+    const { domain } = this.#host
+    const instance = await domain.findInstance(hello.instance)
+    const fault = this.#faultOf(hello, instance)
+    if (fault || !instance) return this.#refuse(fault ?? notEnrolled, instance)
+    const epoch = await domain.openEpoch(instance.id, hello)
+    const heads = await domain.chainHeads(instance.id)
     // Nobody else knows of this link yet, so nobody else would say that it is gone.
-    if (this.state === 'closed') return this.#host.domain.gone(instance.id)
+    if (this.state === 'closed') return domain.gone({ instance: instance.id, epoch })
     this.#instance = instance
     this.epoch = epoch
-    const own = hello.held.find(({ tenant }) => tenant === instance.tenant)
-    if (own) this.held = { contentDigest: own.contentDigest, deltaNumber: own.deltaNumber }
+    const serves = new Set(instance.serves)
+    for (const { tenant, contentDigest, deltaNumber } of hello.held)
+      if (serves.has(tenant)) this.#held.set(tenant, { contentDigest, deltaNumber })
     this.send(this.#welcome(hello, epoch, heads), 'urgent')
     this.#state = 'open'
     this.#host.opened(this)
   }
 
-  #isSignedBy(instance: Instance, hello: Hello): boolean {
+  #faultOf(hello: Hello, instance: LinkedInstance | undefined): Fault | undefined {
+    const reason = `It speaks version ${hello.linkVersion} of the link; this is ${linkVersion}. Update the older one.`
+    if (Math.abs(hello.linkVersion - linkVersion) > 1) return { code: 'version', reason }
+    const isEnrolled = instance && instance.serves.length > 0 && this.#isSignedBy(instance, hello)
+    return isEnrolled ? undefined : notEnrolled
+  }
+
+  #isSignedBy(instance: LinkedInstance, hello: Hello): boolean {
     const statement = helloStatement(this.#nonce, hello.nonce, instance.id)
     return verify(null, statement, createPublicKey(instance.signingKey), Buffer.from(hello.signature, 'base64'))
   }
@@ -187,27 +256,36 @@ export class PlaneSession {
       serverTimeMs: domain.now(),
       roots: rootsAfter(hello.rootVersion),
       heads,
+      serves: this.instance.serves,
     }
   }
 
-  async #beat(heartbeat: Extract<PlaneMessage, { type: 'heartbeat' }>): Promise<void> {
+  /** Answered at once; of several that wait to be noted, the newest says it all. */
+  #beat(heartbeat: Heartbeat): void {
     const { sentAtMs } = heartbeat
-    const serverTimeMs = this.#host.domain.now()
-    this.send({ type: 'heartbeatAck', sentAtMs, serverTimeMs }, 'ordinary', 'heartbeat')
-    await this.#host.domain.seen(this.instance.id, heartbeat)
+    this.send({ type: 'heartbeatAck', sentAtMs, serverTimeMs: this.#host.domain.now() }, 'urgent', 'heartbeat')
+    this.#heartbeat = heartbeat
+    this.#guarded(this.#noteHeartbeat())
+  }
+
+  async #note(): Promise<void> {
+    if (this.#state === 'closed' || !this.#heartbeat) return
+    const serves = new Set(this.instance.serves)
+    const applied = this.#heartbeat.applied.filter(({ tenant }) => serves.has(tenant))
+    const isNewest = await this.#host.domain.seen(this.name, { ...this.#heartbeat, applied })
+    if (!isNewest) this.end('A newer link of this instance has opened.')
   }
 
   async #takeRecords(batch: Records): Promise<void> {
     const { tenant, epoch } = batch
-    if (tenant !== this.instance.tenant) {
-      const reason = 'This plane does not serve that tenant.'
-      return this.send({ type: 'recordsRefused', tenant, epoch, head: null, reason }, 'ordinary')
-    }
     const answer = await this.#host.domain.acceptRecords(this.instance.id, batch)
     if (!('refused' in answer))
       return this.send({ type: 'recordsAck', head: answer.head }, 'ordinary', `ack ${tenant} ${epoch}`)
     const reason = answer.reason.slice(0, 500)
     this.send({ type: 'recordsRefused', tenant, epoch, head: answer.head, reason }, 'ordinary')
+    if (answer.head !== null) return
+    const own = this.instance.serves.includes(tenant) ? [tenant] : this.instance.serves
+    this.#host.refused(this.instance, 'records', reason, own)
   }
 }
 

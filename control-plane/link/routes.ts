@@ -77,8 +77,10 @@ function socketEvents(sessions: PlaneSessions): WebSocketHandler<PlaneSocketData
     },
     message: (ws, frame) => ws.data.session?.receive(frame),
     drain: (ws) => ws.data.session?.drained(),
-    close(ws) {
+    close(ws, _code, reason) {
       if (!ws.data.session) return
+      // Bun drops a frame beyond `maxPayloadLength` unread: this reason is all that is heard of it.
+      if (reason === 'Received too big message') ws.data.session.tooLarge()
       ws.data.session.closed()
       sessions.remove(ws.data.session)
     },

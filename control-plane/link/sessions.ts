@@ -1,9 +1,10 @@
-import type { Instance } from '../domain/planes.ts'
+import type { LinkedInstance } from '../domain/planes.ts'
 import { coalesce } from './coalesce.ts'
 import type { LinkDomain } from './domain.ts'
 import { PartBearers } from './part-bearers.ts'
 import { PartTokens } from './part-tokens.ts'
 import { helloMsMax, type PlaneSession, type SessionHost, silenceMsMax } from './plane-session.ts'
+import { type RefusalCode, RefusalNotes } from './refusal-notes.ts'
 import { TenantFeed } from './tenant-feed.ts'
 import type { OnlineKey } from './trust.ts'
 
@@ -23,6 +24,7 @@ export class PlaneSessions implements SessionHost {
   readonly partTokens: PartTokens
   readonly log: SessionHost['log']
   readonly #bearers: PartBearers
+  readonly #refusals: RefusalNotes
   readonly #all = new Set<PlaneSession>()
   /** Those that a feed brings up to date. */
   readonly #served = new Set<PlaneSession>()
@@ -30,7 +32,7 @@ export class PlaneSessions implements SessionHost {
   readonly #feeds = new Map<string, TenantFeed>()
   readonly #timers: NodeJS.Timeout[]
   readonly #listening: Promise<() => Promise<void>>[]
-  readonly #endRetired = coalesce(() => this.#findRetired())
+  readonly #endChanged = coalesce(() => this.#findChanged())
 
   constructor({ domain, online, rootsAfter, log }: Pick<SessionHost, 'domain' | 'online' | 'rootsAfter' | 'log'>) {
     this.domain = domain
@@ -39,6 +41,9 @@ export class PlaneSessions implements SessionHost {
     this.log = log
     this.partTokens = new PartTokens(online)
     this.#bearers = new PartBearers(domain)
+    this.#refusals = new RefusalNotes(domain, (error) =>
+      log('warn', `What a plane was refused could not be audited: ${String(error)}`),
+    )
     this.#listening = [
       domain.onConfigChange((tenant) => this.#wake(tenant)),
       domain.onPlanesChange(() => this.#planesChanged()),
@@ -65,21 +70,27 @@ export class PlaneSessions implements SessionHost {
   }
 
   opened(session: PlaneSession): void {
-    const { id, tenant } = session.instance
+    const { id, serves } = session.instance
     const other = this.#byInstance.get(id)
     const [older, newer] = other && other.epoch > session.epoch ? [session, other] : [other, session]
     this.#byInstance.set(id, newer)
     older?.end('A newer link of this instance has opened.')
     if (older === session) return
     this.#served.add(session)
-    const feed = this.#feeds.get(tenant) ?? new TenantFeed(tenant, this.domain, this.online)
-    this.#feeds.set(tenant, feed)
-    feed.add(session)
-    this.#wakeFeed(feed)
+    for (const tenant of serves) {
+      const feed = this.#feeds.get(tenant) ?? new TenantFeed(tenant, this.domain, this.online)
+      this.#feeds.set(tenant, feed)
+      feed.add(session)
+      this.#wakeFeed(feed)
+    }
+  }
+
+  refused(instance: LinkedInstance, code: RefusalCode, reason: string, tenants?: readonly string[]): void {
+    this.#refusals.note(instance, code, reason, tenants)
   }
 
   /** The open link that was given this bearer token, or the instance whose link another control plane holds. */
-  async withToken(token: string): Promise<PlaneSession | Instance | undefined> {
+  async withToken(token: string): Promise<PlaneSession | LinkedInstance | undefined> {
     const bearer = this.partTokens.read(token)
     if (!bearer) return undefined
     const own = this.#byInstance.get(bearer.instance)
@@ -90,13 +101,17 @@ export class PlaneSessions implements SessionHost {
   remove(session: PlaneSession): void {
     this.#all.delete(session)
     if (!this.#served.delete(session)) return
-    const { id, tenant } = session.instance
-    const feed = this.#feeds.get(tenant)
-    feed?.remove(session)
-    if (feed?.size === 0) this.#feeds.delete(tenant)
+    const { id, serves } = session.instance
+    for (const tenant of serves) {
+      const feed = this.#feeds.get(tenant)
+      feed?.remove(session)
+      if (feed?.size === 0) this.#feeds.delete(tenant)
+    }
     if (this.#byInstance.get(id) !== session) return
     this.#byInstance.delete(id)
-    this.domain.gone(id).catch((error) => this.log('warn', `A closed link could not be noted: ${String(error)}`))
+    this.domain
+      .gone(session.name)
+      .catch((error) => this.log('warn', `A closed link could not be noted: ${String(error)}`))
   }
 
   /** Ends every link. Planes come back by themselves. */
@@ -124,15 +139,18 @@ export class PlaneSessions implements SessionHost {
   }
 
   #planesChanged(): void {
-    this.#endRetired().catch((error) =>
-      this.log('warn', `Retired instances could not be looked for, trying again: ${String(error)}`),
+    this.#endChanged().catch((error) =>
+      this.log('warn', `What instances serve could not be looked up, trying again: ${String(error)}`),
     )
   }
 
-  async #findRetired(): Promise<void> {
+  /** A link is given for what its instance serves; where that has changed, the next link begins with what it is now. */
+  async #findChanged(): Promise<void> {
     for (const session of [...this.#served]) {
-      const instance = await this.domain.findInstance(session.instance.id)
-      if (!instance || instance.state === 'RETIRED') session.end('This instance was retired.')
+      const now = (await this.domain.findInstance(session.instance.id))?.serves ?? []
+      if (now.length === 0) session.end('This instance was retired.')
+      else if (new Set(now).symmetricDifference(new Set(session.instance.serves)).size > 0)
+        session.end('The tenants that this instance serves have changed.')
     }
   }
 

@@ -54,16 +54,16 @@ export class TenantFeed {
 
   /** To planes that hold a snapshot; who has none gets one first, with all keys in it. */
   async #sendDeltas(): Promise<void> {
-    const sessions = [...this.#sessions].filter(({ held }) => held.contentDigest !== null)
+    const sessions = [...this.#sessions]
+      .map((session) => ({ session, held: session.heldOf(this.#tenant) }))
+      .filter(({ held }) => held.contentDigest !== null)
     if (sessions.length === 0) return
-    const deltas = await this.#domain.deltasSince(
-      this.#tenant,
-      Math.min(...sessions.map(({ held }) => held.deltaNumber)),
-    )
-    for (const session of sessions) {
-      const lacking = deltas.filter(({ number }) => number > session.held.deltaNumber)
+    const from = Math.min(...sessions.map(({ held }) => held.deltaNumber))
+    const deltas = await this.#domain.deltasSince(this.#tenant, from)
+    for (const { session, held } of sessions) {
+      const lacking = deltas.filter(({ number }) => number > held.deltaNumber)
       for (const some of chunks(lacking)) session.send({ type: 'deltas', tenant: this.#tenant, deltas: some }, 'urgent')
-      session.held.deltaNumber = lacking.at(-1)?.number ?? session.held.deltaNumber
+      held.deltaNumber = lacking.at(-1)?.number ?? held.deltaNumber
     }
     // The domain answers a bounded number at once.
     if (deltas.length > 0) await this.#sendDeltas()
@@ -74,13 +74,19 @@ export class TenantFeed {
     const known = await this.#current()
     const { contentDigest, deltaNumber } = known.snapshot
     for (const session of this.#sessions) {
-      if (session.held.contentDigest === contentDigest) continue
-      const envelope = await this.#envelope(known, session)
-      session.offer(contentDigest, known.snapshot.manifest, known.digests)
+      const held = session.heldOf(this.#tenant)
+      if (held.contentDigest === contentDigest) continue
+      const envelope = await this.#envelope(known, session).catch(() => undefined)
+      if (!envelope) {
+        // One instance's unusable key must not keep the others from their snapshot.
+        session.end('A snapshot cannot be sealed for the encryption key of this instance; enrol it anew.')
+        continue
+      }
+      session.offer(this.#tenant, contentDigest, known.snapshot.manifest, known.digests)
       session.send({ type: 'snapshot', tenant: this.#tenant, envelope }, 'urgent')
       // A plane that runs an older snapshot is sent the deltas as well: they are in force before the new one is fetched.
-      if (session.held.contentDigest === null) session.held.deltaNumber = deltaNumber
-      session.held.contentDigest = contentDigest
+      if (held.contentDigest === null) held.deltaNumber = deltaNumber
+      held.contentDigest = contentDigest
     }
     await this.#wakeDeltas()
   }

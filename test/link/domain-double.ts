@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { digestOf, writeManifest } from '../../air-gap/content.ts'
 import { sealSecret } from '../../air-gap/secrets.ts'
 import type { Installation, KeyPair } from '../../control-plane/domain/installation.ts'
-import type { Heartbeat, Instance } from '../../control-plane/domain/planes.ts'
+import type { Heartbeat, LinkedInstance, LinkName } from '../../control-plane/domain/planes.ts'
 import type { LinkDomain } from '../../control-plane/link/domain.ts'
 import { makeTrustRoot } from '../../control-plane/link/trust.ts'
 import { chainStart, recordHash } from '../../schema/flight-record.ts'
@@ -30,10 +30,11 @@ export class DomainDouble implements LinkDomain {
   readonly tenant = mintId('tenant')
   readonly credential = mintId('credential')
   readonly dataPlane = mintId('dataPlane')
-  readonly instances = new Map<string, Instance>()
+  readonly instances = new Map<string, LinkedInstance>()
   readonly heartbeats: Heartbeat[] = []
   readonly records = new Map<string, string[]>()
-  readonly goneInstances: string[] = []
+  readonly goneLinks: LinkName[] = []
+  readonly refusals: { instance: string; code: string; times: number }[] = []
   readonly deltas: KeyDelta[] = []
   token = 'sle_right'
   nowMs: () => number = Date.now
@@ -77,7 +78,7 @@ export class DomainDouble implements LinkDomain {
   }
 
   retire(instance: string): void {
-    this.instances.get(instance)!.state = 'RETIRED'
+    this.instances.get(instance)!.serves = []
     for (const wake of this.#planeWakes) wake(this.tenant)
   }
 
@@ -86,33 +87,14 @@ export class DomainDouble implements LinkDomain {
     return async () => void this.#planeWakes.delete(wake)
   }
 
-  redeemToken: LinkDomain['redeemToken'] = async ({ token, signingKey, encryptionKey, host, version }) => {
+  redeemToken: LinkDomain['redeemToken'] = async ({ token, signingKey, encryptionKey }) => {
     if (token !== this.token) return { refused: 'The enrolment token is not valid.' }
+    const { tenant, dataPlane } = this
     const known = [...this.instances.values()].find((instance) => instance.signingKey === signingKey)
     const id = known?.id ?? mintId('instance')
-    const { tenant, dataPlane } = this
-    const never = {
-      lastSeenAt: null,
-      activeRevision: null,
-      revocationNumber: null,
-      snapshotAgeMs: null,
-      clockOffsetMs: null,
-      recordsThrough: null,
-    }
-    this.instances.set(id, {
-      id,
-      tenant,
-      dataPlane,
-      state: 'ENROLLING',
-      host,
-      version,
-      epoch: 0,
-      startedAt: new Date(),
-      signingKey,
-      encryptionKey,
-      ...never,
-    })
-    return { instance: id, dataPlane, tenant }
+    const served = { serves: [tenant], recordsFor: [tenant] }
+    this.instances.set(id, { id, dataPlane, epoch: 0, lastSeenAt: null, signingKey, encryptionKey, ...served })
+    return { instance: id, dataPlane, tenants: [tenant] }
   }
 
   findInstance: LinkDomain['findInstance'] = async (id) => this.instances.get(id)
@@ -121,8 +103,13 @@ export class DomainDouble implements LinkDomain {
     instance.lastSeenAt = new Date(this.nowMs())
     return ++instance.epoch
   }
-  seen: LinkDomain['seen'] = async (_instance, heartbeat) => void this.heartbeats.push(heartbeat)
-  gone: LinkDomain['gone'] = async (instance) => void this.goneInstances.push(instance)
+  seen: LinkDomain['seen'] = async ({ instance, epoch }, heartbeat) => {
+    this.heartbeats.push(heartbeat)
+    return this.instances.get(instance)?.epoch === epoch
+  }
+  gone: LinkDomain['gone'] = async (link) => void this.goneLinks.push(link)
+  noteRefused: LinkDomain['noteRefused'] = async (instance, { code, times }) =>
+    void this.refusals.push({ instance, code, times })
   deltasSince: LinkDomain['deltasSince'] = async (_tenant, number) =>
     this.deltas.filter((delta) => delta.number > number)
   manifest: LinkDomain['manifest'] = async (tenant, digest) =>

@@ -262,7 +262,7 @@ describe('trust', () => {
       return trouble
     }
     const sentence = 'This instance is not enrolled here. Enrol it again with a new token.'
-    domain.instances.set(instance!.id, { ...instance!, state: 'RETIRED' })
+    domain.instances.set(instance!.id, { ...instance!, serves: [] })
     expect(await tryAgain()).toBe(sentence)
     const other = (await makeInstallation(Date.now())).onlineKey.publicKey
     domain.instances.set(instance!.id, { ...instance!, signingKey: other })

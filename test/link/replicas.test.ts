@@ -62,7 +62,7 @@ describe('parts', () => {
     domain.instances.set(instance.id, { ...instance, lastSeenAt: new Date(Date.now() - 60_000) })
     expect(await statusOf(third.url, digest, good)).toBe(401)
     const fourth = startControlPlane(domain, installation)
-    domain.instances.set(instance.id, { ...instance, state: 'RETIRED' })
+    domain.instances.set(instance.id, { ...instance, serves: [] })
     expect(await statusOf(fourth.url, digest, good)).toBe(401)
   })
 })
@@ -98,7 +98,7 @@ describe('a link', () => {
     await plane.stop()
     await Bun.sleep(50)
     gate.resolve()
-    await until('the note', () => domain.goneInstances.includes(plane.identity.instance))
+    await until('the note', () => domain.goneLinks.some(({ instance }) => instance === plane.identity.instance))
   })
 
   it('of an instance that is retired ends at once, and is not opened again', async () => {

@@ -207,8 +207,9 @@ export class JournalRecorder implements Recorder, RecordSource {
     return () => this.#wakes.delete(wake)
   }
 
-  deliveredThroughMs(): number | null {
-    const oldest = this.#chains.all.map((chain) => chain.oldestMs).filter((ms) => ms !== null)
+  deliveredThroughMs(tenant?: string): number | null {
+    const chains = this.#chains.all.filter((chain) => tenant === undefined || chain.tenant === tenant)
+    const oldest = chains.map((chain) => chain.oldestMs).filter((ms) => ms !== null)
     return oldest.length > 0 ? Math.min(...oldest) : null
   }
 

@@ -306,7 +306,7 @@ ALTER TABLE "tenant" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE UNIQUE INDEX "api_key_secret_hash" ON "api_key_secret" USING btree ("hash");--> statement-breakpoint
 CREATE UNIQUE INDEX "audit_entry_id" ON "audit_entry" USING btree ("tenant","id");--> statement-breakpoint
 CREATE INDEX "audit_entry_pending" ON "audit_entry" USING btree ("tenant","sequence") WHERE number is null;--> statement-breakpoint
-CREATE UNIQUE INDEX "enrolment_token_hash" ON "enrolment_token" USING btree ("hash");--> statement-breakpoint
+CREATE INDEX "enrolment_token_hash" ON "enrolment_token" USING btree ("hash");--> statement-breakpoint
 CREATE INDEX "enrolment_token_plane" ON "enrolment_token" USING btree ("tenant","data_plane");--> statement-breakpoint
 CREATE INDEX "flight_record_id" ON "flight_record" USING btree ("tenant","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "flight_record_number" ON "flight_record" USING btree ("tenant","number");--> statement-breakpoint
@@ -315,7 +315,7 @@ CREATE INDEX "flight_record_at" ON "flight_record" USING btree ("tenant","at","i
 CREATE INDEX "flight_record_project" ON "flight_record" USING btree ("tenant","project","at");--> statement-breakpoint
 CREATE INDEX "flight_record_api_key" ON "flight_record" USING btree ("tenant","api_key","at");--> statement-breakpoint
 CREATE INDEX "idempotency_age" ON "idempotency" USING btree ("tenant","first_used_at");--> statement-breakpoint
-CREATE UNIQUE INDEX "instance_id" ON "instance" USING btree ("id");--> statement-breakpoint
+CREATE INDEX "instance_id" ON "instance" USING btree ("id");--> statement-breakpoint
 CREATE INDEX "instance_plane" ON "instance" USING btree ("tenant","data_plane");--> statement-breakpoint
 CREATE UNIQUE INDEX "outbox_event_position" ON "outbox_event" USING btree ("tenant","number","sub");--> statement-breakpoint
 CREATE INDEX "outbox_event_pending" ON "outbox_event" USING btree ("tenant","id") WHERE number is null;--> statement-breakpoint

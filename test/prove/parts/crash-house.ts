@@ -41,11 +41,26 @@ export class Member {
 
   /** Starts it and waits until it serves. */
   async start(more: Record<string, string> = {}): Promise<void> {
+    await this.startUnserved(more)
+    await this.served()
+  }
+
+  /** Starts it, whether or not it can serve yet. */
+  async startUnserved(more: Record<string, string> = {}): Promise<void> {
     const args = ['cli/sluice.ts', ...this.args]
     const env = { ...foreign, ...this.env, ...more }
     this.#process = await start({ name: this.name, command: process.execPath, args, cwd: root, env })
-    await untilServing(this.name, this.#process, this.answers)
+  }
+
+  async served(): Promise<void> {
+    await untilServing(this.name, this.#process!, this.answers)
     this.serving = true
+  }
+
+  /** Waits until it has said this. */
+  async said(text: string): Promise<void> {
+    const heard = async () => this.#process!.lines().some((line) => line.includes(text))
+    await untilServing(this.name, this.#process!, heard)
   }
 
   async kill9(): Promise<void> {

@@ -17,7 +17,8 @@ export interface Asked {
   totalMs: number
 }
 
-type Gateway = CrashHouse['gateways'][number]
+/** Where it is, whether it serves, and how often it was killed. */
+export type Asking = Pick<CrashHouse['gateways'][number], 'url' | 'serving' | 'kills'>
 
 /** Some clients that ask at a steady pace, each the gateway that is its own while that one serves, else another. */
 export class SteadyLoad {
@@ -28,7 +29,7 @@ export class SteadyLoad {
   readonly #clients: Promise<void>[]
 
   constructor(
-    readonly gateways: Gateway[],
+    readonly gateways: Asking[],
     readonly key: string,
     clients: number,
     perSecond: number,
@@ -49,7 +50,7 @@ export class SteadyLoad {
   }
 
   /** Asks one question and notes what became of it. */
-  async ask(gateway: Gateway): Promise<Asked> {
+  async ask(gateway: Asking): Promise<Asked> {
     const at = this.#count++
     const kills = gateway.kills
     const noted: Asked = {
@@ -73,7 +74,7 @@ export class SteadyLoad {
     return noted
   }
 
-  #fetch(gateway: Gateway, { at, dawdling, streamed }: Asked): Promise<Response> {
+  #fetch(gateway: Asking, { at, dawdling, streamed }: Asked): Promise<Response> {
     return fetch(`${gateway.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${this.key}`, 'content-type': 'application/json' },
@@ -91,13 +92,14 @@ export class SteadyLoad {
     await Promise.all(this.#clients)
   }
 
-  /** Milliseconds that instant calls took in these phases. */
-  latency(...phases: string[]): { p50: number; p90: number; p99: number; count: number } {
+  /** Milliseconds that instant calls took in a phase, and the share of them that took longer than `slowMs`. */
+  latency(within: string, slowMs: number): { p50: number; p90: number; slow: number } {
     const times = this.asked
-      .filter(({ phase, dawdling, outcome }) => phases.includes(phase) && !dawdling && outcome === 'answered')
+      .filter(({ phase, dawdling, outcome }) => phase === within && !dawdling && outcome === 'answered')
       .map(({ totalMs }) => totalMs)
       .sort((a, b) => a - b)
     const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? Number.NaN
-    return { p50: at(0.5), p90: at(0.9), p99: at(0.99), count: times.length }
+    const slow = times.filter((each) => each > slowMs).length / times.length
+    return { p50: at(0.5), p90: at(0.9), slow }
   }
 }
