@@ -2,6 +2,7 @@ import type { Context } from '../domain/context.ts'
 import { acceptRecords, chainHeads } from '../domain/ingest.ts'
 import { findInstance, gone, openEpoch, redeemToken, seen } from '../domain/planes.ts'
 import { deltasSince, manifest, part, snapshotOf } from '../domain/snapshots.ts'
+import { cachedParts } from './part-cache.ts'
 
 /** What the link asks of the domain, with the context already given. */
 export interface LinkDomain {
@@ -35,9 +36,9 @@ export function linkDomain(ctx: Context): LinkDomain {
     chainHeads: (instance) => chainHeads(ctx, instance),
     acceptRecords: (instance, batch) => acceptRecords(ctx, instance, batch),
     snapshotOf: (tenant) => snapshotOf(ctx, tenant),
-    part: (tenant, digest) => part(ctx, tenant, digest),
+    part: cachedParts((tenant, digest) => part(ctx, tenant, digest)),
     deltasSince: (tenant, number) => deltasSince(ctx, tenant, number),
-    manifest: (tenant, digest) => manifest(ctx, tenant, digest),
+    manifest: cachedParts((tenant, digest) => manifest(ctx, tenant, digest)),
     onConfigChange: (wake) => ctx.db.listen('config', wake),
     onPlanesChange: (wake) => ctx.db.listen('planes', wake),
     now: () => ctx.clock.now(),
