@@ -265,6 +265,8 @@ export const snapshot = pgTable(
     secretsDigest: text('secrets_digest'),
     /** For each grant of the configuration, how many key rows hold it: what nobody holds is free for the next revision's. */
     grantUses: jsonb('grant_uses').$type<number[]>().notNull(),
+    /** What compiled its keys: the next revision takes over only what the same would make. */
+    keysForm: text('keys_form').notNull(),
     createdAt: at('created_at').notNull(),
   },
   (table) => [...walls(), primaryKey({ columns: [table.tenant, table.revision] })],

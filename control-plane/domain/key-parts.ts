@@ -1,5 +1,6 @@
 import { and, eq, gt, gte, isNull, lt, or, sql } from 'drizzle-orm'
 import { digestOf } from '../../air-gap/index.ts'
+import packageJson from '../../package.json' with { type: 'json' }
 import type { Resource } from '../../schema/config/index.ts'
 import { type KeyRow, packShard, readShard, shardName } from '../../schema/key-table.ts'
 import type { Grant, SnapshotConfig, SnapshotManifest } from '../../schema/snapshot.ts'
@@ -20,8 +21,12 @@ export interface LastSnapshot {
   deltaNumber: number
   manifest: SnapshotManifest
   grantUses: number[]
+  keysForm: string
   createdAt: Date
 }
+
+/** By what keys are compiled here: the version, and the members of a grant. What something else compiled is not taken over. */
+export const keysForm = `${packageJson.version} ${Object.keys(grantOf({ spec: {} as never }, undefined))}`
 
 /** The keys of a snapshot: the grants for its configuration, and its shards. */
 export interface KeyParts {
@@ -68,6 +73,7 @@ export async function allKeyParts(around: Around): Promise<KeyParts> {
  * of 25 KB. Undefined where everything is to be read anew.
  */
 export async function nextKeyParts(around: Around, last: LastSnapshot): Promise<KeyParts | undefined> {
+  if (last.keysForm !== keysForm) return undefined
   const { tx, tenant } = around
   const changed = await changedKeys(around, last)
   const grants = changed && (await lastGrants(around, last))

@@ -6,7 +6,7 @@ import type { Tx } from '../db/database.ts'
 import { credentialSecret, keyDelta, snapshot, tenant as tenantTable } from '../db/tables.ts'
 import { compile } from './compile.ts'
 import type { Context } from './context.ts'
-import { allKeyParts, type LastSnapshot, nextKeyParts } from './key-parts.ts'
+import { allKeyParts, keysForm, type LastSnapshot, nextKeyParts } from './key-parts.ts'
 import { everyKind, liveResources } from './resources.ts'
 import { contentKeyOf, type SecretsState, secretsPart } from './secrets-part.ts'
 import { prune, readParts, writeParts } from './snapshot-parts.ts'
@@ -101,7 +101,7 @@ async function store(tx: Tx, ctx: Context, row: TenantRow): Promise<CurrentSnaps
     .values({
       ...{ ...place, contentDigest: written.digest, manifest: written.bytes, createdAt },
       ...{ secretsState: secrets.state, secretsDigest: secrets.bytes && digestOf(secrets.bytes) },
-      grantUses: keys.grantUses,
+      ...{ grantUses: keys.grantUses, keysForm },
     })
     // Where another transaction was faster this one is run again, and reads.
     .onConflictDoNothing()

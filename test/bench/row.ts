@@ -8,6 +8,8 @@ export interface Sample {
   cpuUs?: number
   p50Ms?: number
   p99Ms?: number
+  /** The longest time for which the event loop of what is measured stood still. */
+  pauseMs?: number
   /** Resident memory, 10⁶ bytes. */
   rssMb?: number
   /** What the figures alone do not say, for the last column. */

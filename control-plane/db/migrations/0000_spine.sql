@@ -220,6 +220,7 @@ CREATE TABLE "snapshot" (
 	"secrets_state" text NOT NULL,
 	"secrets_digest" text,
 	"grant_uses" jsonb NOT NULL,
+	"keys_form" text NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
 	CONSTRAINT "snapshot_tenant_revision_pk" PRIMARY KEY("tenant","revision")
 );
