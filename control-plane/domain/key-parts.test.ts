@@ -185,6 +185,24 @@ describe('keys that are taken over from the last snapshot', () => {
   })
 })
 
+describe('what is kept', () => {
+  it('is the parts of the newest twenty revisions, all of them and no other', async () => {
+    const owner = await tenantWithTeams()
+    for (let n = 0; n < 24; n++) {
+      await act(owner, { do: (['issue', 'revoke', 'archive'] as const)[n % 3]!, key: keyNames[n % 5]! }, 5_000 + n)
+      await act(owner, { do: 'alias' }, 5_000 + n)
+      await snapshotOf(ctx, owner.tenant)
+    }
+    await ctx.db.withTenant(owner.tenant, async (tx) => {
+      const manifests = await tx.select({ manifest: snapshot.manifest }).from(snapshot)
+      const named = manifests.flatMap(({ manifest }) => (JSON.parse(manifest.toString()) as SnapshotManifest).parts)
+      const parts = await tx.select({ digest: snapshotPart.digest }).from(snapshotPart)
+      expect(manifests.length).toBe(20)
+      expect(parts.map(({ digest }) => digest).sort()).toEqual([...new Set(named.map(({ digest }) => digest))].sort())
+    })
+  })
+})
+
 /** Digests by the names of parts, of the newest revision. */
 async function partsOf(tenant: string): Promise<Record<string, string>> {
   const { parts } = JSON.parse((await snapshotOf(ctx, tenant)).manifest.toString()) as SnapshotManifest
