@@ -25,7 +25,7 @@ export interface CurrentSnapshot {
   contentKey: Buffer
 }
 
-const deltasMax = 10_000
+const deltasMax = 2_000
 /** Another control plane's compile is waited for: a full one of a hundred thousand keys takes seconds. */
 const compileMsMax = 60_000
 const lookAgainMs = 20
@@ -145,7 +145,7 @@ export async function manifest(ctx: Context, tenant: string, digest: string): Pr
   return row?.manifest
 }
 
-/** Key changes after `number`, in order, at most 10,000. */
+/** Key changes after `number`, in order, at most 2,000. */
 export async function deltasSince(ctx: Context, tenant: string, number: number): Promise<KeyDelta[]> {
   const rows = await ctx.db.withTenant(tenant, (tx) =>
     tx
