@@ -14,7 +14,7 @@ export interface KeySecret {
 }
 
 /** Rows of one page: taking them holds the event loop for some ten milliseconds. */
-const pageRows = 1_000
+const pageRows = 500
 
 /**
  * Secrets of application keys, of all or of these, in pages and in no order; archived keys' too. Left out are those that were

@@ -46,7 +46,7 @@ async function compiled() {
   const { user, system } = process.cpuUsage(cpu)
   const { parts } = JSON.parse(manifest.toString()) as { parts: { bytes: number }[] }
   const bytes = parts.reduce((sum, part) => sum + part.bytes, manifest.byteLength)
-  return { tookMs, cpuUs: user + system, pauseMs: await watch.end(), bytes, parts: parts.length }
+  return { tookMs, cpuUs: user + system, pauseMs: (await watch.end()).workMs, bytes, parts: parts.length }
 }
 
 const acts: Record<string, () => Promise<unknown>> = {

@@ -8,7 +8,7 @@ export interface Sample {
   cpuUs?: number
   p50Ms?: number
   p99Ms?: number
-  /** The longest time for which the event loop of what is measured stood still. */
+  /** The longest work between two turns of the event loop of what is measured, by its thread's CPU time. */
   pauseMs?: number
   /** Resident memory, 10⁶ bytes. */
   rssMb?: number

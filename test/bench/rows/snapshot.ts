@@ -62,9 +62,9 @@ function taken(bed: Bed): Promise<Taken> {
 }
 
 async function activate(bed: Bed): Promise<Sample> {
-  const { takenMs, pauseMs, reopenPauseMs, snapshotBytes, residentBeforeMb, residentAfterMb } = await taken(bed)
+  const { takenMs, pause, reopenPause, snapshotBytes, residentBeforeMb, residentAfterMb } = await taken(bed)
   const grown = `${(snapshotBytes / 1e6).toFixed(1)} MB on disk, ${Math.round(residentAfterMb - residentBeforeMb)} MiB more in memory`
-  return { p50Ms: takenMs, pauseMs: Math.max(pauseMs, reopenPauseMs), note: grown }
+  return { p50Ms: takenMs, pauseMs: Math.max(pause.workMs, reopenPause.workMs), note: grown }
 }
 
 async function swap(bed: Bed): Promise<Sample> {
@@ -72,7 +72,7 @@ async function swap(bed: Bed): Promise<Sample> {
   return {
     p50Ms: median(followed.map(({ swappedMs }) => swappedMs)),
     cpuUs: 1_000 * median(followed.map(({ cpuMs }) => cpuMs)),
-    pauseMs: Math.max(...followed.map(({ pauseMs }) => pauseMs)),
+    pauseMs: Math.max(...followed.map(({ pause }) => pause.workMs)),
     note: `from the mutation's answer to the swap; median of ${followed.length}`,
   }
 }

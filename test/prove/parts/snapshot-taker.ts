@@ -6,7 +6,7 @@
 import { openInstance } from '../../../adapters/ports/instance-identity.ts'
 import { openPlaneLink } from '../../../adapters/ports/link-client.ts'
 import { SnapshotStore } from '../../../adapters/ports/snapshot-store.ts'
-import { watchLoop } from './loop-watch.ts'
+import { type LongestPause, watchLoop } from './loop-watch.ts'
 
 /** What taking a snapshot cost a gateway. */
 export interface Taken {
@@ -15,13 +15,13 @@ export interface Taken {
   takenMs: number
   /** From an empty process that starts on what is on disk to the swap. */
   reopenedMs: number
-  /** The longest time for which the event loop stood still, and the sum of all beyond 5 ms. */
-  pauseMs: number
-  reopenPauseMs: number
+  /** How long the event loop stood still at the longest. */
+  pause: LongestPause
+  reopenPause: LongestPause
   residentBeforeMb: number
   residentAfterMb: number
   /** For each change of one key: from the answer to it to the swap, the work of this process for it, and its longest pause. */
-  followed: { swappedMs: number; cpuMs: number; pauseMs: number }[]
+  followed: { swappedMs: number; cpuMs: number; pause: LongestPause }[]
 }
 
 const changesFollowed = 10
@@ -43,7 +43,7 @@ async function take(dataDir: string, controlUrl: string, changeUrl?: string): Pr
   await link.opened()
   beganMs = performance.now()
   const takenMs = (await swapped) - beganMs
-  const pauseMs = await watch.end()
+  const pause = await watch.end()
   const residentAfterMb = residentMb()
   const followed: Taken['followed'] = []
   while (changeUrl && followed.length < changesFollowed) followed.push(await followChange(snapshots, changeUrl))
@@ -53,11 +53,11 @@ async function take(dataDir: string, controlUrl: string, changeUrl?: string): Pr
   const againMs = performance.now()
   const again = await open()
   const reopenedMs = performance.now() - againMs
-  const reopenPauseMs = await watchAgain.end()
+  const reopenPause = await watchAgain.end()
   const snapshotBytes = [...again.current().tenants.values()].length > 0 ? bytesIn(dataDir) : 0
   identity.close()
   const memory = { residentBeforeMb, residentAfterMb }
-  return { snapshotBytes, takenMs, reopenedMs, pauseMs, reopenPauseMs, ...memory, followed }
+  return { snapshotBytes, takenMs, reopenedMs, pause, reopenPause, ...memory, followed }
 }
 
 async function followChange(snapshots: SnapshotStore, changeUrl: string): Promise<Taken['followed'][number]> {
@@ -73,7 +73,7 @@ async function followChange(snapshots: SnapshotStore, changeUrl: string): Promis
   const answeredMs = performance.now()
   const swappedMs = Math.max((await swapped) - answeredMs, 0)
   const { user, system } = process.cpuUsage(cpu)
-  return { swappedMs, cpuMs: (user + system) / 1_000, pauseMs: await watch.end() }
+  return { swappedMs, cpuMs: (user + system) / 1_000, pause: await watch.end() }
 }
 
 const noRecords = {
