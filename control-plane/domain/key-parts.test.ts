@@ -9,6 +9,7 @@ import { apply, archive } from './apply.ts'
 import { allKeyParts, type KeyParts, keysForm, nextKeyParts } from './key-parts.ts'
 import { apiKeyIssue, apiKeyRevoke, apiKeyRotate } from './keys.ts'
 import { liveResources } from './resources.ts'
+import { restore } from './restore.ts'
 import { readParts } from './snapshot-parts.ts'
 import { lastSnapshot, snapshotOf } from './snapshots.ts'
 import { declareAll, smallConfig, type TestContext, testContext, testTenant } from './test-context.ts'
@@ -25,7 +26,7 @@ const keyNames = ['a', 'b', 'c', 'd', 'e']
 
 /** One thing that happens; `key` is one of a few names, so that the same key meets several. */
 type Step =
-  | { do: 'issue' | 'revoke' | 'archive'; key: string }
+  | { do: 'issue' | 'revoke' | 'archive' | 'restore'; key: string }
   | { do: 'rotate'; key: string; overlap: string }
   | { do: 'label'; key: string; label: string | null }
   | { do: 'allow'; key: string; alias: boolean }
@@ -39,6 +40,7 @@ const key = fc.constantFrom(...keyNames)
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('issue' as const), key }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('revoke' as const, 'archive' as const), key }) },
+  fc.record({ do: fc.constant('restore' as const), key }),
   fc.record({ do: fc.constant('rotate' as const), key, overlap: fc.constantFrom('PT0S', 'PT1H', 'P3D') }),
   fc.record({ do: fc.constant('label' as const), key, label: fc.constantFrom('x', 'y', null) }),
   fc.record({ do: fc.constant('allow' as const), key, alias: fc.boolean() }),
@@ -63,9 +65,10 @@ async function act(owner: Actor, one: Step, unique: number): Promise<void> {
     const fields = { kind: 'APPLICATION' as const, name: one.key, principal: owner.principal!, project, requestLabels }
     await apiKeyIssue(ctx, owner, { idempotencyKey, ...fields })
   } else if (one.do === 'revoke') await apiKeyRevoke(ctx, owner, { apiKey: `api-key/${one.key}`, reason: 'test' })
-  else if (one.do === 'archive') {
+  else if (one.do === 'archive' || one.do === 'restore') {
     const { revision } = await apply(ctx, owner, { resources: [], ifRevision: 0, dryRun: true })
-    await archive(ctx, owner, { refs: [`api-key/${one.key}`], ifRevision: revision, dryRun: false })
+    const write = one.do === 'archive' ? archive : restore
+    await write(ctx, owner, { refs: [`api-key/${one.key}`], ifRevision: revision, dryRun: false })
   } else if (one.do === 'rotate')
     await apiKeyRotate(ctx, owner, { idempotencyKey, apiKey: `api-key/${one.key}`, overlap: one.overlap })
   else if (one.do === 'label') await change(one.key, { requestLabels: one.label ? { case: one.label } : {} })

@@ -2,6 +2,7 @@ import { and, eq, gte, inArray, isNull, or, sql } from 'drizzle-orm'
 import type { Resource } from '../../schema/config/index.ts'
 import type { Tx } from '../db/database.ts'
 import { apiKeySecret, resource } from '../db/tables.ts'
+import { fillSpec } from './resources.ts'
 
 /** A secret of an application key with what its row in a snapshot is made of. */
 export interface KeySecret {
@@ -73,6 +74,6 @@ const secretOf = (row: SecretColumns): KeySecret => ({
   hash: apiKeySecret.hash.mapFromDriverValue(row.hash) as Buffer,
   expiresAt: dateOf(row.expires_at),
   revokedAt: dateOf(row.revoked_at),
-  spec: JSON.parse(row.spec),
+  spec: fillSpec('apiKey', JSON.parse(row.spec)) as KeySecret['spec'],
   archivedAt: dateOf(row.archived_at),
 })
