@@ -12,7 +12,7 @@ import { liveResources } from './resources.ts'
 import { restore } from './restore.ts'
 import { readParts } from './snapshot-parts.ts'
 import { lastSnapshot, snapshotOf } from './snapshots.ts'
-import { declareAll, smallConfig, type TestContext, testContext, testTenant } from './test-context.ts'
+import { declareAll, declareLabels, smallConfig, type TestContext, testContext, testTenant } from './test-context.ts'
 
 let ctx: TestContext
 beforeAll(async () => {
@@ -90,6 +90,7 @@ async function tenantWithTeams(): Promise<Actor> {
     ['team', { name: 'sales' }],
     ['project', { name: 'shop', team: 'team/sales' }],
   ])
+  await declareLabels(ctx, owner, 'case')
   await snapshotOf(ctx, owner.tenant)
   return owner
 }
