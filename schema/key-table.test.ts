@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { mintId } from './ids.ts'
-import { findKey, hashKey, isShard, type KeyRow, keyPrefix, mintKey, packKeys } from './key-table.ts'
+import {
+  findKey,
+  hashKey,
+  isShard,
+  type KeyRow,
+  keyPrefix,
+  mintKey,
+  packKeys,
+  packShard,
+  readShard,
+} from './key-table.ts'
 
 const rowOf = (key: string, index: number): KeyRow => ({
   hash: hashKey(key),
@@ -30,6 +40,9 @@ describe('the table of keys', () => {
       const hash = hashKey(mintKey('slk'))
       expect(findKey(shards.get(hash[0]!) ?? new Uint8Array(0), hash)).toBeUndefined()
     }
+  })
+  it('gives its rows back, of which the same shard is made', () => {
+    for (const shard of shards.values()) expect(packShard(readShard(shard).reverse())).toEqual(shard)
   })
   it('tells a shard that is not one', () => {
     for (const [first, shard] of shards) {

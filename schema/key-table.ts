@@ -33,6 +33,11 @@ export function keyPrefix(key: string): string {
   return key.slice(0, 10)
 }
 
+/** The name of a shard among a snapshot's parts: `keys/00` … `keys/ff`. */
+export function shardName(first: number): string {
+  return `keys/${first.toString(16).padStart(2, '0')}`
+}
+
 /** Shards by first byte of the hash; a shard without keys is absent. */
 export function packKeys(rows: KeyRow[]): Map<number, Uint8Array> {
   const shards = new Map<number, KeyRow[]>()
@@ -44,10 +49,11 @@ export function packKeys(rows: KeyRow[]): Map<number, Uint8Array> {
   return new Map([...shards].map(([first, shard]) => [first, packShard(shard)]))
 }
 
-function packShard(rows: KeyRow[]): Uint8Array {
-  rows.sort((a, b) => Buffer.compare(a.hash, b.hash))
+/** One shard from rows whose hashes begin with the same byte, in any order. */
+export function packShard(rows: readonly KeyRow[]): Uint8Array {
   const bytes = Buffer.alloc(rows.length * keyRowBytes)
-  rows.forEach((row, index) => {
+  const sorted = rows.toSorted((a, b) => Buffer.compare(a.hash, b.hash))
+  sorted.forEach((row, index) => {
     const at = index * keyRowBytes
     bytes.set(row.hash, at)
     bytes.set(idBytes(row.apiKey), at + 32)
@@ -56,6 +62,11 @@ function packShard(rows: KeyRow[]): Uint8Array {
     bytes.writeDoubleLE(row.expiresAtMs ?? 0, at + 56)
   })
   return bytes
+}
+
+/** Every row of a shard, by hash. Their hashes are views of the shard. */
+export function readShard(shard: Uint8Array): KeyRow[] {
+  return Array.from({ length: shard.byteLength / keyRowBytes }, (_, row) => readRow(shard, row * keyRowBytes))
 }
 
 /** True where the bytes are a well-formed shard: whole rows, strictly ascending, all with that first byte. */

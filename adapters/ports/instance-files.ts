@@ -25,6 +25,12 @@ export function writeDurably(path: string, bytes: string | Uint8Array, mode = 0o
 
 /** The same without holding up the event loop. */
 export async function writeDurablyLater(path: string, bytes: string | Uint8Array, mode = 0o600): Promise<void> {
+  await writeWholeLater(path, bytes, mode)
+  await syncFolderLater(dirname(path))
+}
+
+/** The same but for the folder: the file survives a power cut only once `syncFolderLater` is through. For many files at once. */
+export async function writeWholeLater(path: string, bytes: string | Uint8Array, mode = 0o600): Promise<void> {
   const draft = draftOf(path)
   try {
     const file = await open(draft, 'wx', mode)
@@ -39,7 +45,10 @@ export async function writeDurablyLater(path: string, bytes: string | Uint8Array
     await rm(draft, { force: true })
     throw error
   }
-  const folder = await open(dirname(path), 'r')
+}
+
+export async function syncFolderLater(path: string): Promise<void> {
+  const folder = await open(path, 'r')
   await folder.sync().finally(() => folder.close())
 }
 

@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { Seal } from '../../air-gap/seal.ts'
 import { dsse, keyDelta } from '../../schema/link.ts'
-import { makePrivateFolder, readIfPresentLater, readJson, writeDurablyLater } from './instance-files.ts'
+import {
+  makePrivateFolder,
+  readIfPresentLater,
+  readJson,
+  syncFolderLater,
+  writeDurablyLater,
+  writeWholeLater,
+} from './instance-files.ts'
 
 const count = z.int().min(0)
 const stateShape = z.object({
@@ -53,13 +60,15 @@ export class SnapshotFiles {
     return readIfPresentLater(join(this.#parts, digest))
   }
 
+  /** Whole; durable with the next activation, which syncs the folder once for all parts that came for it. */
   writePart(digest: string, bytes: Uint8Array): Promise<void> {
-    return writeDurablyLater(join(this.#parts, digest), bytes)
+    return writeWholeLater(join(this.#parts, digest), bytes)
   }
 
   /** The new envelope takes the old one's place by rename: that is the moment of activation. */
-  activate(tenant: string, envelope: Seal): Promise<void> {
-    return writeDurablyLater(this.#envelopePath(tenant), JSON.stringify(envelope))
+  async activate(tenant: string, envelope: Seal): Promise<void> {
+    await syncFolderLater(this.#parts)
+    await writeDurablyLater(this.#envelopePath(tenant), JSON.stringify(envelope))
   }
 
   writeState(tenant: string, state: TenantState): Promise<void> {

@@ -98,6 +98,7 @@ export const resource = pgTable(
     primaryKey({ columns: [table.tenant, table.id] }),
     uniqueIndex('resource_name').on(table.tenant, table.kind, table.name).where(sql`archived_at is null`),
     index('resource_kind').on(table.tenant, table.kind, table.id),
+    index('resource_revision').on(table.tenant, table.kind, table.revision),
   ],
 )
 
@@ -262,6 +263,10 @@ export const snapshot = pgTable(
     /** Which secrets, under which content key, the secrets part holds: the same ones keep the same part. */
     secretsState: text('secrets_state').notNull(),
     secretsDigest: text('secrets_digest'),
+    /** For each grant of the configuration, how many key rows hold it: what nobody holds is free for the next revision's. */
+    grantUses: jsonb('grant_uses').$type<number[]>().notNull(),
+    /** What compiled its keys: the next revision takes over only what the same would make. */
+    keysForm: text('keys_form').notNull(),
     createdAt: at('created_at').notNull(),
   },
   (table) => [...walls(), primaryKey({ columns: [table.tenant, table.revision] })],

@@ -1,47 +1,31 @@
 import type { Resource } from '../../schema/config/index.ts'
 import { routeDefaults } from '../../schema/config/index.ts'
 import { parseDuration } from '../../schema/duration.ts'
-import { type KeyRow, packKeys } from '../../schema/key-table.ts'
 import { parseAmount, unitPrice } from '../../schema/money.ts'
 import type { Grant, SnapshotConfig, SnapshotPriceSheet, SnapshotRoute } from '../../schema/snapshot.ts'
 import { compilePolicies } from './compile-policies.ts'
 
 type Of<K extends Resource['kind']> = Resource<K>
 
-/** A secret of an application key, as the snapshot needs it. */
-export interface KeySecret {
-  apiKey: string
-  hash: Uint8Array
-  revoked: boolean
-  expiresAtMs: number | null
-}
-
-export interface Compiled {
-  config: SnapshotConfig
-  /** Key shards by part name, `keys/00` … `keys/ff`. */
-  shards: Map<string, Uint8Array>
-}
-
 /**
  * One revision, made ready for running: references become positions, durations milliseconds, prices unit prices. Pure, and the
  * same for the same input: lists are in the order of ids, so that equal configurations have equal digests. `versions` says how
- * often each stored credential's secret was set.
+ * often each stored credential's secret was set; `grants` are those of the keys, which are compiled apart.
  */
 export function compile(
   revision: number,
   resources: Resource[],
-  secrets: KeySecret[],
+  grants: Grant[],
   versions: ReadonlyMap<string, number>,
-): Compiled {
+): SnapshotConfig {
   const all = [...resources].sort((a, b) => (a.id < b.id ? -1 : 1))
   const of = <K extends Resource['kind']>(kind: K) => all.filter((one): one is Of<K> & Resource => one.kind === kind)
   const [tenant] = of('tenant')
   if (!tenant) throw new Error('a snapshot needs its tenant')
   const [providers, credentials, models] = [of('provider'), of('credential'), of('model')]
   const position = positions([...providers], [...credentials], [...models])
-  const { grants, rows } = compileKeys(of('apiKey'), of('project'), secrets)
   const { routes, aliases } = compileRoutes(of('route'), of('alias'), models, credentials, position)
-  const config: SnapshotConfig = {
+  return {
     schemaVersion: 1,
     tenant: {
       id: tenant.id,
@@ -67,11 +51,6 @@ export function compile(
     priceSheets: compilePrices(of('priceSheet'), position),
     ...compilePolicies(all),
   }
-  const shards = [...packKeys(rows)].map(([first, bytes]): [string, Uint8Array] => [
-    `keys/${first.toString(16).padStart(2, '0')}`,
-    bytes,
-  ])
-  return { config, shards: new Map(shards) }
 }
 
 type Position = (id: string) => number
@@ -88,7 +67,7 @@ function positions(...lists: Resource[][]): Position {
 const ms = (duration: string) => parseDuration(duration)!
 
 /** What a key may do. Also sent with key deltas, since a new key may hold a grant that no snapshot has yet. */
-export function grantOf({ spec }: Of<'apiKey'>, project: Of<'project'> | undefined): Grant {
+export function grantOf({ spec }: Pick<Of<'apiKey'>, 'spec'>, project: Of<'project'> | undefined): Grant {
   return {
     team: project?.spec.team ?? null,
     project: spec.project,
@@ -97,27 +76,6 @@ export function grantOf({ spec }: Of<'apiKey'>, project: Of<'project'> | undefin
     requestLabels: spec.requestLabels,
     allowedAddresses: spec.allowedAddresses,
   }
-}
-
-/** Keys that may do the same share one grant, so a hundred thousand keys of a few projects stay a small configuration. */
-function compileKeys(keys: Of<'apiKey'>[], projects: Of<'project'>[], secrets: KeySecret[]) {
-  const projectOf = new Map(projects.map((project) => [project.id, project]))
-  const grants: Grant[] = []
-  const known = new Map<string, number>()
-  const grantAt = new Map<string, number>()
-  for (const key of keys) {
-    if (key.spec.kind !== 'APPLICATION') continue
-    const grant = grantOf(key, key.spec.project ? projectOf.get(key.spec.project) : undefined)
-    const text = JSON.stringify(grant)
-    const index = known.get(text) ?? grants.push(grant) - 1
-    known.set(text, index)
-    grantAt.set(key.id, index)
-  }
-  const rows = secrets.flatMap(({ apiKey, hash, revoked, expiresAtMs }): KeyRow[] => {
-    const grant = grantAt.get(apiKey)
-    return grant === undefined ? [] : [{ hash, apiKey, grant, revoked, expiresAtMs }]
-  })
-  return { grants, rows }
 }
 
 /** An alias that names a model gets a route of its own, with what a route has where it says nothing. */

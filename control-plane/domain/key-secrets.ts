@@ -83,7 +83,7 @@ async function appendDeltas(tx: Tx, ctx: Context, tenant: string, key: Key, secr
 }
 
 /** When a secret stops working: the key's own expiry, or the end of an overlap, whichever is first. */
-export function endOf(key: Key, secret: Pick<SecretRow, 'expiresAt'>): number | null {
+export function endOf(key: Pick<Key, 'spec'>, secret: Pick<SecretRow, 'expiresAt'>): number | null {
   const ends = [key.spec.expiresAt && Date.parse(key.spec.expiresAt), secret.expiresAt?.getTime()].filter(
     (end) => typeof end === 'number',
   )

@@ -38,7 +38,7 @@ async function configured() {
 
 const compiled = async (owner: Actor) => {
   const all = await ctx.db.withTenant(owner.tenant, (tx) => liveResources(tx, owner.tenant, everyKind))
-  return compile(1, all, [], new Map()).config
+  return compile(1, all, [], new Map())
 }
 
 const issue = (owner: Actor, requestLabels: Record<string, string>) =>

@@ -12,9 +12,14 @@ export type ResourceRow = typeof resource.$inferSelect
  */
 export function resourceOf(row: ResourceRow): Resource {
   const { tenant: _, ...rest } = row
-  for (const [field, type] of fieldsOf(rest.kind as Kind))
-    if (!(field in rest.spec)) rest.spec[field] = type.safeParse(undefined).data
+  fillSpec(rest.kind as Kind, rest.spec)
   return rest as unknown as Resource
+}
+
+/** Gives a spec as it was written the defaults of what was declared since. */
+export function fillSpec(kind: Kind, spec: Record<string, unknown>): Record<string, unknown> {
+  for (const [field, type] of fieldsOf(kind)) if (!(field in spec)) spec[field] = type.safeParse(undefined).data
+  return spec
 }
 
 const fieldsByKind = new Map(kindList.map((kind) => [kind, Object.entries(declarations[kind].spec.shape)]))

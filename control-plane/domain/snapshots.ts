@@ -1,16 +1,15 @@
-import { createHash } from 'node:crypto'
-import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
-import { digestOf, sealSecret, writeManifest } from '../../air-gap/index.ts'
+import { and, asc, desc, eq, gt, sql } from 'drizzle-orm'
+import { digestOf, writeManifest } from '../../air-gap/index.ts'
 import type { Resource } from '../../schema/config/index.ts'
-import { type KeyDelta, pseudonymsName, type SnapshotManifest } from '../../schema/snapshot.ts'
+import type { KeyDelta, SnapshotManifest } from '../../schema/snapshot.ts'
 import type { Tx } from '../db/database.ts'
-import { credentialSecret, keyDelta, snapshot, snapshotPart, tenant as tenantTable } from '../db/tables.ts'
-import { compile, type KeySecret } from './compile.ts'
+import { credentialSecret, keyDelta, snapshot, tenant as tenantTable } from '../db/tables.ts'
+import { compile } from './compile.ts'
 import type { Context } from './context.ts'
-import { contentKeyUse, secretUse } from './credentials.ts'
-import { endOf, secretsOf } from './key-secrets.ts'
-import { pseudonymKey } from './pseudonyms.ts'
-import { chunks, everyKind, liveResources } from './resources.ts'
+import { allKeyParts, keysForm, type LastSnapshot, nextKeyParts } from './key-parts.ts'
+import { everyKind, liveResources } from './resources.ts'
+import { contentKeyOf, type SecretsState, secretsPart } from './secrets-part.ts'
+import { prune, readParts, writeParts } from './snapshot-parts.ts'
 import { advanceTenant, lockTenant, type TenantRow } from './tenant-lock.ts'
 
 export interface CurrentSnapshot {
@@ -26,25 +25,39 @@ export interface CurrentSnapshot {
   contentKey: Buffer
 }
 
-const deltasMax = 10_000
-/** Revisions whose parts are kept: a plane may still be fetching an older one. */
-const snapshotsKept = 20
-/** For so long a revoked or outdated secret is answered by name and not as unknown. */
-const endedSecretsKeptMs = 30 * 86_400_000
+const deltasMax = 2_000
+/** Another control plane's compile is waited for: a full one of a hundred thousand keys takes seconds. */
+const compileMsMax = 60_000
+const lookAgainMs = 20
+/** One compile of a tenant at a time, over all control planes. */
+const compileLock = 5_834_520_011
 
 /** The tenant's configuration compiled at its newest revision; compiled when first asked for, then kept. */
 export async function snapshotOf(ctx: Context, tenant: string): Promise<CurrentSnapshot> {
-  const kept = await ctx.db.withTenant(tenant, async (tx) => {
-    const row = await tenantRow(tx, tenant)
-    return read(tx, ctx, row)
-  })
-  if (kept) return kept
+  const kept = async (tx: Tx) => read(tx, ctx, await tenantRow(tx, tenant))
   const build = async (tx: Tx) => {
     const row = await tenantRow(tx, tenant)
-    return (await read(tx, ctx, row)) ?? (await store(tx, ctx, row))
+    const found = await read(tx, ctx, row)
+    return found ?? ((await isOurs(tx, tenant)) ? store(tx, ctx, row) : undefined)
   }
-  // One moment for everything that is read: a snapshot is of one revision.
-  return ctx.db.withTenant(tenant, build, { isolation: 'SNAPSHOT' })
+  const beganMs = performance.now()
+  while (performance.now() - beganMs < compileMsMax) {
+    const found =
+      (await ctx.db.withTenant(tenant, kept)) ??
+      // One moment for everything that is read: a snapshot is of one revision.
+      (await ctx.db.withTenant(tenant, build, { isolation: 'SNAPSHOT' }))
+    if (found) return found
+    await new Promise((resolve) => setTimeout(resolve, lookAgainMs))
+  }
+  throw new Error(`another control plane compiles ${tenant} for longer than ${compileMsMax / 1_000} s`)
+}
+
+/** Whether nobody else compiles this tenant now; holds until the transaction ends. */
+async function isOurs(tx: Tx, tenant: string): Promise<boolean> {
+  const [row] = await tx.execute<{ ours: boolean }>(
+    sql`select pg_try_advisory_xact_lock(hashtextextended(${tenant}, ${compileLock})) as ours`,
+  )
+  return row!.ours
 }
 
 async function tenantRow(tx: Tx, tenant: string): Promise<TenantRow> {
@@ -63,126 +76,78 @@ async function read(tx: Tx, ctx: Context, row: TenantRow): Promise<CurrentSnapsh
   return { tenant, revision, deltaNumber, contentDigest, manifest, contentKey: contentKeyOf(ctx, row) }
 }
 
-function contentKeyOf(ctx: Context, row: TenantRow): Buffer {
-  const key = ctx.vault.open(contentKeyUse(row.id), row.sealedContentKey)
-  if (!key) throw new Error(`the content key of ${row.id} does not open under this master key`)
-  return key
-}
+/** Application keys are compiled apart, and of principals only the ids that keys name. */
+const compiledWhole = everyKind.filter((kind) => kind !== 'apiKey' && kind !== 'principal')
 
 async function store(tx: Tx, ctx: Context, row: TenantRow): Promise<CurrentSnapshot> {
   const tenant = row.id
-  const resources = await liveResources(tx, tenant, everyKind)
+  const [nowMs, last] = [ctx.clock.now(), await lastSnapshot(tx, tenant)]
+  const resources = await liveResources(tx, tenant, compiledWhole)
   const stored = await tx.select().from(credentialSecret).where(eq(credentialSecret.tenant, tenant))
   const versions = new Map(stored.map(({ credential, version }) => [credential, version]))
-  const keys = await keySecrets(tx, tenant, resources, ctx.clock.now())
-  const { config, shards } = compile(row.configRevision, resources, keys, versions)
-  const parts = new Map<string, Uint8Array>([['config', Buffer.from(JSON.stringify(config))], ...shards])
-  const namesPersons = config.requestLabels.some(({ subject }) => subject)
-  const secrets = await secretsPart(tx, ctx, row, resources, stored, namesPersons)
-  if (secrets.bytes) parts.set('secrets', secrets.bytes)
-  const { bytes: manifest, digest } = writeManifest({
-    ...{ tenant, revision: row.configRevision, deltaNumber: row.deltaLast },
-    parts,
-  })
-  const createdAt = new Date(ctx.clock.now())
-  for (const part of parts.values()) {
-    const written = { tenant, digest: digestOf(part), bytes: Buffer.from(part), createdAt }
-    await tx.insert(snapshotPart).values(written).onConflictDoNothing()
-  }
-  const place = { tenant, revision: row.configRevision, deltaNumber: row.deltaLast, contentDigest: digest }
-  const secretsDigest = secrets.bytes ? digestOf(secrets.bytes) : null
-  await tx.insert(snapshot).values({ ...place, manifest, secretsState: secrets.state, secretsDigest, createdAt })
-  await prune(tx, tenant)
-  return { ...place, manifest, contentKey: contentKeyOf(ctx, row) }
+  const around = { tx, tenant, nowMs, projectOf: projectsById(resources) }
+  const keys = (last && (await nextKeyParts(around, last))) ?? (await allKeyParts(around))
+  const compiled = compile(row.configRevision, resources, keys.grants, versions)
+  const config = Buffer.from(JSON.stringify(compiled))
+  const namesPersons = compiled.requestLabels.some(({ subject }) => subject)
+  const secrets = await secretsPart(tx, ctx, row, resources, stored, namesPersons, last?.secrets)
+  const place = { tenant, revision: row.configRevision, deltaNumber: row.deltaLast }
+  const named: [string, Buffer][] = [['config', config]]
+  if (secrets.bytes) named.push(['secrets', secrets.bytes])
+  const { manifest, ...written } = writeManifest({ ...place, parts: new Map(named), kept: keys.listed })
+  const createdAt = new Date(nowMs)
+  const made = named.map(([, bytes]) => [digestOf(bytes), bytes] as const)
+  await writeParts(tx, tenant, new Map([...keys.made, ...made]), createdAt)
+  await tx
+    .insert(snapshot)
+    .values({
+      ...{ ...place, contentDigest: written.digest, manifest: written.bytes, createdAt },
+      ...{ secretsState: secrets.state, secretsDigest: secrets.bytes && digestOf(secrets.bytes) },
+      ...{ grantUses: keys.grantUses, keysForm },
+    })
+    // Where another transaction was faster this one is run again, and reads.
+    .onConflictDoNothing()
+  await prune(tx, tenant, manifest)
+  return { ...place, contentDigest: written.digest, manifest: written.bytes, contentKey: contentKeyOf(ctx, row) }
 }
 
-async function keySecrets(tx: Tx, tenant: string, resources: Resource[], nowMs: number): Promise<KeySecret[]> {
-  const keys = new Map(resources.flatMap((one) => (one.kind === 'apiKey' ? [[one.id, one] as const] : [])))
-  const secrets = await secretsOf(tx, tenant, [...keys.keys()])
-  return secrets.flatMap((secret) => {
-    const expiresAtMs = endOf(keys.get(secret.apiKey)!, secret)
-    const ended = Math.min(
-      secret.revokedAt?.getTime() ?? Number.POSITIVE_INFINITY,
-      expiresAtMs ?? Number.POSITIVE_INFINITY,
-    )
-    if (ended < nowMs - endedSecretsKeptMs) return []
-    return [{ apiKey: secret.apiKey, hash: secret.hash, revoked: secret.revokedAt !== null, expiresAtMs }]
-  })
-}
+const projectsById = (resources: Resource[]) =>
+  new Map(resources.flatMap((one) => (one.kind === 'project' ? [[one.id, one] as const] : [])))
 
-/** Sealing is not repeatable, so the part is made anew only where a secret, or the key they are under, has changed. */
-async function secretsPart(
+/** The newest one that is kept, of whichever revision. */
+export async function lastSnapshot(
   tx: Tx,
-  ctx: Context,
-  row: TenantRow,
-  resources: Resource[],
-  stored: (typeof credentialSecret.$inferSelect)[],
-  namesPersons: boolean,
-): Promise<{ state: string; bytes: Buffer | null }> {
-  const wanted = new Set(
-    resources.flatMap((one) => (one.kind === 'credential' && one.spec.source === 'STORED' ? [one.id] : [])),
-  )
-  const sealed = stored.filter(({ credential }) => wanted.has(credential))
-  sealed.sort((a, b) => (a.credential < b.credential ? -1 : 1))
-  const versions = sealed.map(({ credential, version }) => [credential, version])
-  const held = namesPersons ? [...versions, [pseudonymsName, 1]] : versions
-  const state = createHash('sha256').update(row.sealedContentKey).update(JSON.stringify(held)).digest('hex')
-  if (held.length === 0) return { state, bytes: null }
+  tenant: string,
+): Promise<(LastSnapshot & { secrets: SecretsState }) | undefined> {
   const [last] = await tx
-    .select({ digest: snapshot.secretsDigest, state: snapshot.secretsState })
-    .from(snapshot)
-    .where(eq(snapshot.tenant, row.id))
-    .orderBy(desc(snapshot.revision))
-    .limit(1)
-  const same = last?.state === state && last.digest ? await readPart(tx, row.id, last.digest) : undefined
-  if (same) return { state, bytes: same }
-  const contentKey = contentKeyOf(ctx, row)
-  const entries = sealed.map(({ credential, version, sealed: bytes }): [string, string] => {
-    const secret = ctx.vault.open(secretUse(credential, version), bytes)
-    if (!secret) throw new Error(`the secret of ${credential} does not open under this master key`)
-    return [credential, sealSecret(contentKey, row.id, credential, secret.toString())]
-  })
-  if (namesPersons)
-    entries.push([pseudonymsName, sealSecret(contentKey, row.id, pseudonymsName, pseudonymKey(ctx, row.id))])
-  return { state, bytes: Buffer.from(JSON.stringify(Object.fromEntries(entries))) }
-}
-
-/** Forgets old revisions, and parts that no kept revision names. */
-async function prune(tx: Tx, tenant: string) {
-  const newest = await tx
-    .select({ revision: snapshot.revision, manifest: snapshot.manifest })
+    .select()
     .from(snapshot)
     .where(eq(snapshot.tenant, tenant))
     .orderBy(desc(snapshot.revision))
-    .limit(snapshotsKept)
-  const oldest = newest.at(-1)
-  if (!oldest || newest.length < snapshotsKept) return
-  const removed = await tx
-    .delete(snapshot)
-    .where(and(eq(snapshot.tenant, tenant), lt(snapshot.revision, oldest.revision)))
-    .returning({ manifest: snapshot.manifest })
-  const named = (rows: { manifest: Buffer }[]) =>
-    rows.flatMap(({ manifest }) => (JSON.parse(manifest.toString()) as SnapshotManifest).parts.map((one) => one.digest))
-  const kept = new Set(named(newest))
-  const unused = [...new Set(named(removed))].filter((digest) => !kept.has(digest))
-  for (const some of chunks(unused))
-    await tx.delete(snapshotPart).where(and(eq(snapshotPart.tenant, tenant), inArray(snapshotPart.digest, some)))
-}
-
-async function readPart(tx: Tx, tenant: string, digest: string): Promise<Buffer | undefined> {
-  const [row] = await tx
-    .select({ bytes: snapshotPart.bytes })
-    .from(snapshotPart)
-    .where(and(eq(snapshotPart.tenant, tenant), eq(snapshotPart.digest, digest)))
-  return row?.bytes
+    .limit(1)
+  if (!last) return undefined
+  const manifest = JSON.parse(last.manifest.toString()) as SnapshotManifest
+  return { ...last, manifest, secrets: { state: last.secretsState, digest: last.secretsDigest } }
 }
 
 /** A part's bytes by digest; undefined where this tenant has no such part. */
 export async function part(ctx: Context, tenant: string, digest: string): Promise<Buffer | undefined> {
-  return ctx.db.withTenant(tenant, (tx) => readPart(tx, tenant, digest))
+  return ctx.db.withTenant(tenant, async (tx) => (await readParts(tx, tenant, [digest])).get(digest))
 }
 
-/** Key changes after `number`, in order, at most 10,000. */
+/** The bytes of a kept snapshot's manifest by its digest; undefined where this tenant has none such. */
+export async function manifest(ctx: Context, tenant: string, digest: string): Promise<Buffer | undefined> {
+  const [row] = await ctx.db.withTenant(tenant, (tx) =>
+    tx
+      .select({ manifest: snapshot.manifest })
+      .from(snapshot)
+      .where(and(eq(snapshot.tenant, tenant), eq(snapshot.contentDigest, digest)))
+      .limit(1),
+  )
+  return row?.manifest
+}
+
+/** Key changes after `number`, in order, at most 2,000. */
 export async function deltasSince(ctx: Context, tenant: string, number: number): Promise<KeyDelta[]> {
   const rows = await ctx.db.withTenant(tenant, (tx) =>
     tx

@@ -1,10 +1,9 @@
-import { and, eq } from 'drizzle-orm'
-import { snapshot } from '../db/tables.ts'
 import type { Context } from '../domain/context.ts'
 import { acceptRecords, chainHeads } from '../domain/ingest.ts'
 import { noteRefused } from '../domain/plane-refusals.ts'
 import { findInstance, gone, openEpoch, redeemToken, seen } from '../domain/planes.ts'
-import { deltasSince, part, snapshotOf } from '../domain/snapshots.ts'
+import { deltasSince, manifest, part, snapshotOf } from '../domain/snapshots.ts'
+import { cachedParts } from './part-cache.ts'
 
 /** What the link asks of the domain, with the context already given. */
 export interface LinkDomain {
@@ -19,8 +18,7 @@ export interface LinkDomain {
   snapshotOf: Bound<typeof snapshotOf>
   part: Bound<typeof part>
   deltasSince: Bound<typeof deltasSince>
-  /** The bytes of a kept snapshot's manifest by its digest; undefined where this tenant has none such. */
-  manifest(tenant: string, digest: string): Promise<Buffer | undefined>
+  manifest: Bound<typeof manifest>
   /** Wakes when a tenant's configuration or keys changed; '' = perhaps any tenant's. */
   onConfigChange(wake: (tenant: string) => void): Promise<() => Promise<void>>
   /** Wakes when an instance of a tenant joined or was retired; '' = perhaps any tenant's. */
@@ -41,22 +39,11 @@ export function linkDomain(ctx: Context): LinkDomain {
     chainHeads: (instance) => chainHeads(ctx, instance),
     acceptRecords: (instance, batch) => acceptRecords(ctx, instance, batch),
     snapshotOf: (tenant) => snapshotOf(ctx, tenant),
-    part: (tenant, digest) => part(ctx, tenant, digest),
+    part: cachedParts((tenant, digest) => part(ctx, tenant, digest)),
     deltasSince: (tenant, number) => deltasSince(ctx, tenant, number),
-    manifest: (tenant, digest) => manifest(ctx, tenant, digest),
+    manifest: cachedParts((tenant, digest) => manifest(ctx, tenant, digest)),
     onConfigChange: (wake) => ctx.db.listen('config', wake),
     onPlanesChange: (wake) => ctx.db.listen('planes', wake),
     now: () => ctx.clock.now(),
   }
-}
-
-async function manifest(ctx: Context, tenant: string, digest: string): Promise<Buffer | undefined> {
-  const [row] = await ctx.db.withTenant(tenant, (tx) =>
-    tx
-      .select({ manifest: snapshot.manifest })
-      .from(snapshot)
-      .where(and(eq(snapshot.tenant, tenant), eq(snapshot.contentDigest, digest)))
-      .limit(1),
-  )
-  return row?.manifest
 }

@@ -27,6 +27,8 @@ export class TenantFeed {
   readonly #sessions = new Set<PlaneSession>()
   readonly #wakeDeltas = coalesce(() => this.#sendDeltas())
   readonly #wakeSnapshot = coalesce(() => this.#sendSnapshot())
+  /** Wrapping takes milliseconds for each plane, and the content key changes only when a secret does. */
+  readonly #wrapped = new WeakMap<PlaneSession, { contentKey: Buffer; text: string }>()
   #known: Known | undefined
 
   constructor(tenant: string, domain: LinkDomain, online: OnlineKey) {
@@ -121,11 +123,19 @@ export class TenantFeed {
         notBeforeMs: nowMs,
         expiresAtMs: nowMs + envelopeValidMs,
         minimumVersion: minimumPlaneVersion,
-        contentKey: hasSecrets ? await wrapContentKey(snapshot.contentKey, session.instance.encryptionKey) : null,
+        contentKey: hasSecrets ? await this.#wrap(snapshot.contentKey, session) : null,
         critical: ['audience', 'sequence', 'contentDigest', 'expiresAtMs'],
       },
       [this.#online.key],
     )
+  }
+
+  async #wrap(contentKey: Buffer, session: PlaneSession): Promise<string> {
+    const known = this.#wrapped.get(session)
+    if (known?.contentKey.equals(contentKey)) return known.text
+    const text = await wrapContentKey(contentKey, session.instance.encryptionKey)
+    this.#wrapped.set(session, { contentKey, text })
+    return text
   }
 }
 

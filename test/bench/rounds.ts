@@ -29,7 +29,7 @@ export async function measureRounds(rows: Row[], bed: Bed): Promise<Measured[]> 
 export function resultOf(own: Sample[], against: Row['against'], other: Sample[] | undefined): Result {
   const compared = own.map((sample, round) => (against && other ? compare(sample, other[round]!, against.as) : sample))
   const result: Result = {}
-  for (const key of ['perS', 'ratio', 'cpuUs', 'p50Ms', 'p99Ms', 'rssMb'] as const) {
+  for (const key of ['perS', 'ratio', 'cpuUs', 'p50Ms', 'p99Ms', 'pauseMs', 'rssMb'] as const) {
     const values = compared.map((sample: Result) => sample[key]).filter((value) => value !== undefined)
     if (values.length > 0) result[key] = median(values)
   }

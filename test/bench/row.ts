@@ -8,6 +8,8 @@ export interface Sample {
   cpuUs?: number
   p50Ms?: number
   p99Ms?: number
+  /** The longest work between two turns of the event loop of what is measured, by its thread's CPU time. */
+  pauseMs?: number
   /** Resident memory, 10⁶ bytes. */
   rssMb?: number
   /** What the figures alone do not say, for the last column. */

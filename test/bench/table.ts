@@ -1,6 +1,6 @@
 import type { Measured } from './rounds.ts'
 
-const heads = ['', 'per s', 'ratio', 'CPU µs', 'p50 ms', 'p99 ms', 'RSS MB', 'target', 'met', '']
+const heads = ['', 'per s', 'ratio', 'CPU µs', 'p50 ms', 'p99 ms', 'pause ms', 'RSS MB', 'target', 'met', '']
 
 /** The one table of the bench, as text. */
 export function tableOf(measured: Measured[]): string {
@@ -14,10 +14,10 @@ export function tableOf(measured: Measured[]): string {
     .join('\n')
 }
 
-const isText = (column: number) => column === 0 || column >= 7
+const isText = (column: number) => column === 0 || column >= 8
 
 function cellsOf({ row, result }: Measured): string[] {
-  const { perS, ratio, cpuUs, p50Ms, p99Ms, rssMb, note } = result
+  const { perS, ratio, cpuUs, p50Ms, p99Ms, pauseMs, rssMb, note } = result
   const added = row.against?.as === 'added'
   const ms = (value: number | undefined) =>
     value === undefined ? '' : `${added && value >= 0 ? '+' : ''}${value.toFixed(2)}`
@@ -29,6 +29,7 @@ function cellsOf({ row, result }: Measured): string[] {
     whole(cpuUs),
     ms(p50Ms),
     ms(p99Ms),
+    whole(pauseMs),
     whole(rssMb),
     row.target?.text ?? '',
     row.target ? (row.target.met(result) ? 'yes' : 'no') : '',

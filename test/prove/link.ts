@@ -25,7 +25,7 @@ const inForceMsMax = 1_000
 const firstServedMsMax = 2_000
 const giveUpMs = 20_000
 const cutEveryMs = 1_500
-const storm: Weather = { delayMs: { least: 2, most: 40 }, duplicatedPercent: 20 }
+const storm: Weather = { delayMs: { least: 2, most: 40 }, duplicatedPercent: 20, lostPercent: 3 }
 
 interface House {
   tenants: ProofTenant[]
@@ -58,6 +58,7 @@ async function story({ length, say }: ProofOptions, folder: string, undo: (() =>
   say(`new instances served after ${fresh.map(Math.round).join(', ')} ms`)
 
   const pings = watchReplicas(house.replicas)
+  await lagMs(house)
   const stopStorm = beginStorm(house)
   const revoked = await changes(house, size.rounds, checks, revokeRound)
   say(`${size.rounds} keys revoked: ${summary(revoked)}`)
@@ -65,6 +66,7 @@ async function story({ length, say }: ProofOptions, folder: string, undo: (() =>
   say(`${size.rounds} changes of configuration: ${summary(configured)}`)
   stopStorm()
   const controlPauseMs = pings.end()
+  const gatewayLagMaxMs = Math.round(Math.max(...(await lagMs(house))))
   await checkRevokedStay(house, checks, size.rounds)
   await Promise.all(house.gateways.map((each) => noticeFaults(each.gateway, checks)))
 
@@ -83,16 +85,19 @@ async function story({ length, say }: ProofOptions, folder: string, undo: (() =>
       newInstanceMaxMs: Math.round(Math.max(...fresh)),
       snapshotMiB: (taken.snapshotBytes / 1024 ** 2).toFixed(1),
       takenMs: Math.round(taken.takenMs),
-      gatewayPauseMs: Math.round(taken.pauseMs),
+      gatewayPauseMs: Math.round(taken.pause.gapMs),
       reopenedMs: Math.round(taken.reopenedMs),
-      reopenPauseMs: Math.round(taken.reopenPauseMs),
+      reopenPauseMs: Math.round(taken.reopenPause.gapMs),
       residentMb: `${Math.round(taken.residentBeforeMb)}→${Math.round(taken.residentAfterMb)}`,
       gatewayResidentMaxMb: Math.max(...house.gateways.map(({ gateway }) => residentMb(gateway.pid))),
+      gatewayLagMaxMs,
+      controlResidentMaxMb: Math.max(...house.replicas.map(({ process }) => residentMb(process.pid))),
       controlPauseMs: Math.round(controlPauseMs),
       links: sum(({ links }) => links),
       cuts: sum(({ cuts }) => cuts),
       messages: sum(({ messages }) => messages),
       duplicated: sum(({ duplicated }) => duplicated),
+      lost: sum(({ lost }) => lost),
     },
     short: checks.short,
   }
@@ -259,6 +264,16 @@ async function checkRevokedStay(house: House, checks: Checks, rounds: number): P
 async function noticeFaults(gateway: Gateway, checks: Checks): Promise<void> {
   for (const line of gateway.lines)
     checks.that(!/ error: |could not be fetched/.test(line), `a gateway said: ${line.slice(0, 300)}`)
+}
+
+/** The longest lag of each gateway's event loop since this was last asked, as its own metrics tell it. */
+function lagMs({ gateways }: House): Promise<number[]> {
+  return Promise.all(
+    gateways.map(async ({ gateway }) => {
+      const metrics = await (await fetch(new URL('/metrics', gateway.ops))).text()
+      return 1_000 * Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(metrics)?.[1] ?? Number.NaN)
+    }),
+  )
 }
 
 /** Asks each control plane for next to nothing all the time: the longest answer is how long its event loop stood still. */

@@ -219,6 +219,8 @@ CREATE TABLE "snapshot" (
 	"manifest" "bytea" NOT NULL,
 	"secrets_state" text NOT NULL,
 	"secrets_digest" text,
+	"grant_uses" jsonb NOT NULL,
+	"keys_form" text NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
 	CONSTRAINT "snapshot_tenant_revision_pk" PRIMARY KEY("tenant","revision")
 );
@@ -321,6 +323,7 @@ CREATE UNIQUE INDEX "outbox_event_position" ON "outbox_event" USING btree ("tena
 CREATE INDEX "outbox_event_pending" ON "outbox_event" USING btree ("tenant","id") WHERE number is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "resource_name" ON "resource" USING btree ("tenant","kind","name") WHERE archived_at is null;--> statement-breakpoint
 CREATE INDEX "resource_kind" ON "resource" USING btree ("tenant","kind","id");--> statement-breakpoint
+CREATE INDEX "resource_revision" ON "resource" USING btree ("tenant","kind","revision");--> statement-breakpoint
 CREATE INDEX "resource_reference_to" ON "resource_reference" USING btree ("tenant","to_id");--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "api_key_secret" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "api_key_secret" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint

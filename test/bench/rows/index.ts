@@ -7,6 +7,7 @@ import { memoryRows } from './memory.ts'
 import { nginxRows } from './nginx.ts'
 import { portkeyRows } from './portkey.ts'
 import { sluiceRows } from './sluice.ts'
+import { snapshotRows } from './snapshot.ts'
 
 /** Every row, in the order of the table. */
 export const rows: Row[] = [
@@ -18,6 +19,7 @@ export const rows: Row[] = [
   ...latencyRows,
   ...durabilityRows,
   ...memoryRows,
+  ...snapshotRows,
 ]
 
 /** The rows asked for and those that they are held against. */

@@ -89,7 +89,7 @@ const digits = (tenant: string, n: number, half: string) =>
 const secretOf = (tenant: string, n: number) => `slk_${(digits(tenant, n, 'a') + digits(tenant, n, 'b')).slice(0, 40)}`
 
 /** A hundred thousand mutations would take an hour: the rows that they leave, by SQL. */
-async function copyKey(db: Database, tenant: string, pattern: string, count: number): Promise<void> {
+export async function copyKey(db: Database, tenant: string, pattern: string, count: number): Promise<void> {
   const n = sql`generate_series(1, ${count}::int) as n`
   const id = sql`'key_' || md5(${tenant}::text || n)`
   const secret = sql`'slk_' || substr(md5(${tenant}::text || 'a' || n) || md5(${tenant}::text || 'b' || n), 1, 40)`

@@ -1,10 +1,12 @@
 /**
  * A process that takes one tenant's snapshot over the link, as a gateway does, and prints what that cost it:
- * `bun snapshot-taker.ts DATA_DIR CONTROL_URL` with the token in SLUICE_PLANE_TOKEN.
+ * `bun snapshot-taker.ts DATA_DIR CONTROL_URL [CHANGE_URL]` with the token in SLUICE_PLANE_TOKEN. A POST to CHANGE_URL changes one
+ * key; some such changes are followed too.
  */
 import { openInstance } from '../../../adapters/ports/instance-identity.ts'
 import { openPlaneLink } from '../../../adapters/ports/link-client.ts'
 import { SnapshotStore } from '../../../adapters/ports/snapshot-store.ts'
+import { type LongestPause, watchLoop } from './loop-watch.ts'
 
 /** What taking a snapshot cost a gateway. */
 export interface Taken {
@@ -13,14 +15,18 @@ export interface Taken {
   takenMs: number
   /** From an empty process that starts on what is on disk to the swap. */
   reopenedMs: number
-  /** The longest time for which the event loop stood still, and the sum of all beyond 5 ms. */
-  pauseMs: number
-  reopenPauseMs: number
+  /** How long the event loop stood still at the longest. */
+  pause: LongestPause
+  reopenPause: LongestPause
   residentBeforeMb: number
   residentAfterMb: number
+  /** For each change of one key: from the answer to it to the swap, the work of this process for it, and its longest pause. */
+  followed: { swappedMs: number; cpuMs: number; pause: LongestPause }[]
 }
 
-async function take(dataDir: string, controlUrl: string): Promise<Taken> {
+const changesFollowed = 10
+
+async function take(dataDir: string, controlUrl: string, changeUrl?: string): Promise<Taken> {
   const about = { controlUrl, host: 'proof', version: '0.1.0' }
   const identity = await openInstance({ ...about, dataDir, token: process.env.SLUICE_PLANE_TOKEN ?? null })
   if ('refused' in identity) throw new Error(identity.refused)
@@ -37,18 +43,37 @@ async function take(dataDir: string, controlUrl: string): Promise<Taken> {
   await link.opened()
   beganMs = performance.now()
   const takenMs = (await swapped) - beganMs
-  const pauseMs = await watch.end()
+  const pause = await watch.end()
   const residentAfterMb = residentMb()
+  const followed: Taken['followed'] = []
+  while (changeUrl && followed.length < changesFollowed) followed.push(await followChange(snapshots, changeUrl))
   await link.close()
   await snapshots.close()
   const watchAgain = watchLoop()
   const againMs = performance.now()
   const again = await open()
   const reopenedMs = performance.now() - againMs
-  const reopenPauseMs = await watchAgain.end()
+  const reopenPause = await watchAgain.end()
   const snapshotBytes = [...again.current().tenants.values()].length > 0 ? bytesIn(dataDir) : 0
   identity.close()
-  return { snapshotBytes, takenMs, reopenedMs, pauseMs, reopenPauseMs, residentBeforeMb, residentAfterMb }
+  const memory = { residentBeforeMb, residentAfterMb }
+  return { snapshotBytes, takenMs, reopenedMs, pause, reopenPause, ...memory, followed }
+}
+
+async function followChange(snapshots: SnapshotStore, changeUrl: string): Promise<Taken['followed'][number]> {
+  const watch = watchLoop()
+  const cpu = process.cpuUsage()
+  const swapped = new Promise<number>((resolve) => {
+    const stop = snapshots.onSwap(() => {
+      stop()
+      resolve(performance.now())
+    })
+  })
+  await (await fetch(changeUrl, { method: 'POST' })).text()
+  const answeredMs = performance.now()
+  const swappedMs = Math.max((await swapped) - answeredMs, 0)
+  const { user, system } = process.cpuUsage(cpu)
+  return { swappedMs, cpuMs: (user + system) / 1_000, pause: await watch.end() }
 }
 
 const noRecords = {
@@ -60,27 +85,6 @@ const noRecords = {
   deliveredThroughMs: () => null,
 }
 
-/** Notes the longest gap between turns of the event loop. */
-function watchLoop(): { end(): Promise<number> } {
-  let lastMs = performance.now()
-  let longestMs = 0
-  let running = true
-  const turn = () => {
-    const nowMs = performance.now()
-    longestMs = Math.max(longestMs, nowMs - lastMs)
-    lastMs = nowMs
-    if (running) setTimeout(turn, 1)
-  }
-  turn()
-  return {
-    async end() {
-      await Bun.sleep(20)
-      running = false
-      return longestMs
-    },
-  }
-}
-
 const residentMb = () => process.memoryUsage.rss() / 1024 ** 2
 
 function bytesIn(dataDir: string): number {
@@ -89,7 +93,7 @@ function bytesIn(dataDir: string): number {
 }
 
 if (import.meta.main) {
-  const [dataDir, controlUrl] = process.argv.slice(2) as [string, string]
-  console.log(JSON.stringify(await take(dataDir, controlUrl)))
+  const [dataDir, controlUrl, changeUrl] = process.argv.slice(2) as [string, string, string?]
+  console.log(JSON.stringify(await take(dataDir, controlUrl, changeUrl)))
   process.exit(0)
 }

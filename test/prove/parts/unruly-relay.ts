@@ -4,16 +4,18 @@ export interface Weather {
   delayMs: { least: number; most: number }
   /** How many of a hundred messages come twice. */
   duplicatedPercent: number
+  /** How many of a hundred requests are not passed on but answered 502. Of a link's messages those are lost that a cut overtakes. */
+  lostPercent: number
 }
 
-export const calm: Weather = { delayMs: { least: 0, most: 0 }, duplicatedPercent: 0 }
+export const calm: Weather = { delayMs: { least: 0, most: 0 }, duplicatedPercent: 0, lostPercent: 0 }
 
 /** A plane's way to the control plane: to any of its replicas, for each connection and each request another. */
 export interface UnrulyRelay {
   url: string
   /** When the present link was opened (its welcome went through), by `performance.now()`; null while there is none. */
   readonly openSinceMs: number | null
-  readonly counts: { links: number; cuts: number; messages: number; duplicated: number; requests: number }
+  readonly counts: { links: number; cuts: number; messages: number; duplicated: number; lost: number; requests: number }
   weather: Weather
   /** Ends the link in the middle, without a word to either side. */
   cut(): void
@@ -30,14 +32,18 @@ type Counts = UnrulyRelay['counts']
 
 /** `linkTargets`: where links go, if to others than everything else. */
 export function unrulyRelay(targets: readonly string[], linkTargets = targets): UnrulyRelay {
-  const counts: Counts = { links: 0, cuts: 0, messages: 0, duplicated: 0, requests: 0 }
+  const counts: Counts = { links: 0, cuts: 0, messages: 0, duplicated: 0, lost: 0, requests: 0 }
   const sockets = new Set<Bun.ServerWebSocket<Leg>>()
   const state = { openSinceMs: null as number | null, weather: calm }
   const anyOf = (urls: readonly string[]) => urls[Math.floor(Math.random() * urls.length)]!
 
   /** What belongs to the handshake goes through as it is: the rest is late, early or twice. */
-  const carry = (text: string, send: (text: string) => void, isOpen: boolean) => {
+  const carry = (text: string, onto: { readyState: number; send(text: string): unknown }, isOpen: boolean) => {
     counts.messages++
+    const send = (late: string) => {
+      if (onto.readyState === WebSocket.OPEN) onto.send(late)
+      else counts.lost++
+    }
     const { delayMs, duplicatedPercent } = state.weather
     if (!isOpen || delayMs.most === 0) return send(text)
     const twice = Math.random() * 100 < duplicatedPercent
@@ -56,6 +62,10 @@ export function unrulyRelay(targets: readonly string[], linkTargets = targets): 
         if (server.upgrade(request, { data: { onward, waiting: [], open: false } })) return undefined
       }
       counts.requests++
+      if (Math.random() * 100 < state.weather.lostPercent) {
+        counts.lost++
+        return new Response(null, { status: 502 })
+      }
       return passOn(request, `${anyOf(targets)}${pathname}`, state.weather)
     },
     websocket: {
@@ -68,7 +78,7 @@ export function unrulyRelay(targets: readonly string[], linkTargets = targets): 
           for (const text of data.waiting.splice(0)) data.onward.send(text)
         }
         data.onward.onmessage = ({ data: text }) => {
-          carry(String(text), (late) => ws.readyState === 1 && ws.send(late), data.open)
+          carry(String(text), ws, data.open)
           if (data.open || !String(text).startsWith('{"type":"welcome"')) return
           data.open = true
           state.openSinceMs = performance.now()
@@ -79,7 +89,7 @@ export function unrulyRelay(targets: readonly string[], linkTargets = targets): 
       message({ data }, text) {
         const { onward } = data
         if (onward.readyState === WebSocket.CONNECTING) data.waiting.push(String(text))
-        else carry(String(text), (late) => onward.readyState === WebSocket.OPEN && onward.send(late), data.open)
+        else carry(String(text), onward, data.open)
       },
       close(ws) {
         sockets.delete(ws)
