@@ -1,8 +1,14 @@
 import postgres from 'postgres'
+import { Admission } from './admission.ts'
 import { type Driver, type Query, QueryFailed, StartRefused } from './driver.ts'
 import { migrate } from './migrate.ts'
+import { RepeatedStatements } from './statements.ts'
+import { troubleOf } from './trouble.ts'
 
 const connectionsMax = 10
+/** Transactions that may wait for one of the connections, and how long. */
+const waitingMax = 5_000
+const waitTimeoutMs = 10_000
 const connectTimeoutS = 10
 /** Bounds at the server: a statement, the wait for a lock, and a transaction whose client has gone quiet. */
 const serverTimeouts = { statement_timeout: 30_000, lock_timeout: 10_000, idle_in_transaction_session_timeout: 60_000 }
@@ -31,13 +37,17 @@ export async function openPostgres(url: string): Promise<Driver> {
     await migrateAlone(sql)
   } catch (error) {
     await sql.end({ timeout: 1 })
-    if (error instanceof StartRefused || error instanceof QueryFailed) throw error
-    const code = (error as { code?: string }).code ?? 'unknown error'
+    if (error instanceof StartRefused) throw error
+    const lost = troubleOf(error) === 'LOST' || !(error instanceof QueryFailed)
+    if (!lost) throw error
+    const code = (error as { code?: string }).code || 'unknown error'
     throw new StartRefused(`The PostgreSQL server of SLUICE_DATABASE_URL does not answer (${code}).`)
   }
+  const admission = new Admission({ places: connectionsMax, waitingMax, waitTimeoutMs })
+  const repeated = new RepeatedStatements()
   return {
     kind: 'postgres',
-    session: (work) => withReserved(sql, work),
+    session: (work) => admission.run(() => withReserved(sql, work, repeated)),
     async listen(channel, wake) {
       let again = false
       const listening = await sql.listen(channel, wake, () => {
@@ -61,21 +71,45 @@ async function migrateAlone(sql: postgres.Sql) {
   })
 }
 
-async function withReserved<T>(sql: postgres.Sql, work: (query: Query) => Promise<T>): Promise<T> {
-  const connection = await sql.reserve()
+async function withReserved<T>(
+  sql: postgres.Sql,
+  work: (query: Query) => Promise<T>,
+  repeated = new RepeatedStatements(),
+): Promise<T> {
+  const connection = await reserve(sql)
   try {
-    return await work((text, params) => ask(connection, text, params))
+    return await work((text, params) => ask(connection, text, params, repeated))
   } finally {
     connection.release()
   }
 }
 
-async function ask(connection: postgres.Sql, text: string, params: unknown[]) {
+/** The driver asks again and again for a server that does not answer: somebody who waits for it wants to hear so. */
+async function reserve(sql: postgres.Sql): Promise<postgres.ReservedSql> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject({ code: 'CONNECT_TIMEOUT' }), waitTimeoutMs)
+  const reserving = sql.reserve()
   try {
-    const rows = await connection.unsafe(text, params as never[]).values()
+    return await Promise.race([reserving, late.promise])
+  } catch (error) {
+    reserving.then((connection) => connection.release()).catch(() => {})
+    throw failure(error, 'connect')
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function ask(connection: postgres.Sql, text: string, params: unknown[], repeated: RepeatedStatements) {
+  try {
+    const prepare = params.length > 0 && repeated.has(text)
+    const rows = await connection.unsafe(text, params as never[], { prepare }).values()
     return { columns: rows.columns?.map((column) => column.name) ?? [], rows: rows as unknown as unknown[][] }
   } catch (error) {
-    const { message, code, constraint_name } = error as postgres.PostgresError
-    throw new QueryFailed(message, code ?? '', constraint_name ?? null, text)
+    throw failure(error, text)
   }
+}
+
+function failure(error: unknown, statement: string): QueryFailed {
+  const { message, code, constraint_name } = error as Partial<postgres.PostgresError>
+  return new QueryFailed(message ?? String(code), code ?? '', constraint_name ?? null, statement)
 }

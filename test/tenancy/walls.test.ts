@@ -6,22 +6,23 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDatabase } from '../../control-plane/db/database.ts'
 import { StartRefused } from '../../control-plane/db/driver.ts'
 import * as schema from '../../control-plane/db/tables.ts'
-import { hasPostgres, type Opened, onPglite, onPostgres, type Postgres, plainUser, postgres } from './databases.ts'
+import { hasPostgres14, type Opened, onPglite, onPostgres, type Postgres, plainUser, postgres } from './databases.ts'
 
 const { logState, resource, tenant: tenantTable } = schema
 const tables = Object.values(schema).filter((one) => is(one, PgTable)) as PgTable[]
 const tenantTables = tables.filter((table) => getTableName(table) !== 'installation')
 
+const onServer = await hasPostgres14()
 let server: Postgres | undefined
 beforeAll(async () => {
-  server = hasPostgres() ? await postgres({ fast: true }) : undefined
+  server = onServer ? await postgres({ fast: true, version: 14 }) : undefined
 })
 afterAll(async () => server?.stop())
 
 const databases: [string, () => Promise<Opened>][] = [['PGlite', onPglite]]
-if (hasPostgres()) databases.push(['a PostgreSQL server', () => onPostgres(server!)])
+if (onServer) databases.push(['PostgreSQL 14', () => onPostgres(server!)])
 
-if (hasPostgres())
+if (onServer)
   describe('a PostgreSQL user', () => {
     it('who may not create roles that are missing is refused with one sentence', async () => {
       const url = await plainUser(server!, false)
