@@ -31,6 +31,8 @@ export interface Database {
   withTenant<T>(tenant: string, work: (tx: Tx) => Promise<T>, options?: TransactionOptions<T>): Promise<T>
   /** Opens a transaction across tenants: authentication by key hash, instances, the sequencer's list of work. */
   withInstallation<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions<T>): Promise<T>
+  /** Opens a transaction as the user that owns the tables, and so sees no row of them: for making and dropping partitions. */
+  withOwner<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions<T>): Promise<T>
   /** Wakes listeners after this transaction commits. They must still read the tables. */
   notify(tx: Tx, channel: Channel, tenant: string): Promise<void>
   /** Calls `wake` for each notification; also after a lost connection came back, with every tenant unknown (''). */
@@ -70,6 +72,7 @@ export function databaseOf(driver: Driver): Database {
     kind: driver.kind,
     withTenant: (tenant, work, options) => run({ role: 'sluice_tenant', tenant }, work, options),
     withInstallation: (work, options) => run({ role: 'sluice_installation', tenant: '' }, work, options),
+    withOwner: (work, options) => run({ role: 'none', tenant: '' }, work, options),
     async notify(tx, channel, tenant) {
       await tx.execute(sql`select pg_notify(${channelName(channel)}, ${tenant})`)
     },
@@ -80,7 +83,7 @@ export function databaseOf(driver: Driver): Database {
 
 /** As whom a transaction speaks: what it may see is the server's to enforce. */
 interface Speaker {
-  role: SpeakingRole
+  role: SpeakingRole | 'none'
   tenant: string
 }
 

@@ -1,16 +1,22 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { type Query, StartRefused } from './driver.ts'
 import { prepareRoles, walls } from './roles.ts'
 
-const migrations = readMigrationFiles({ migrationsFolder: join(import.meta.dirname, 'migrations') })
+/** What drizzle-kit cannot generate is the end of its first migration. */
+const byHand = readFileSync(join(import.meta.dirname, 'by-hand.sql'), 'utf8')
+const migrations = readMigrationFiles({ migrationsFolder: join(import.meta.dirname, 'migrations') }).map(
+  ({ sql, hash }, index) => (index > 0 ? { sql, hash } : { sql: [...sql, byHand], hash: digest([hash, byHand]) }),
+)
 
 /** Changes with any migration and with the walls; names the cached template. */
-export const migrationsDigest = createHash('sha256')
-  .update([walls, ...migrations.map((migration) => migration.hash)].join())
-  .digest('hex')
-  .slice(0, 16)
+export const migrationsDigest = digest([walls, ...migrations.map((migration) => migration.hash)]).slice(0, 16)
+
+function digest(texts: string[]): string {
+  return createHash('sha256').update(texts.join()).digest('hex')
+}
 
 const advisoryLock = 5_834_520_001
 

@@ -3,7 +3,6 @@ import type { FlightRecord } from '../../schema/flight-record.ts'
 import type { Tx } from '../db/database.ts'
 import { logState, outboxEvent } from '../db/tables.ts'
 import type { Context } from './context.ts'
-import { pruneEvents } from './outbox.ts'
 import { tellSilent } from './planes.ts'
 import { addToRollups } from './rollups.ts'
 
@@ -20,7 +19,6 @@ const idleMs = 250
 /** A notification may be lost with its connection: every tenant is looked at this often. */
 const sweepMs = 5_000
 const silenceMs = 5_000
-const pruneMs = 3_600_000
 const lockSpace = 5_834_521
 
 type Sequencing = Pick<Context, 'db' | 'clock'>
@@ -37,7 +35,6 @@ export async function startSequencer(ctx: Context, report: (fault: unknown) => v
     setInterval(() => work.again(), idleMs),
     setInterval(() => work.wake(''), sweepMs),
     setInterval(silence, silenceMs),
-    setInterval(() => void pruneEvents(ctx).catch(report), pruneMs),
   ]
   work.wake('')
   return {
@@ -144,7 +141,8 @@ export async function numberPending(ctx: Sequencing, tenant: string): Promise<'D
     const afterAudits = lastNumber + audits
     const records = await numberRecords(tx, tenant, afterAudits)
     const end = afterAudits + records.length
-    if (records.length > 0) await addToRollups(tx, tenant, records, { first: afterAudits + 1, last: end })
+    if (records.length > 0)
+      await addToRollups(tx, tenant, records, { first: afterAudits + 1, last: end, at: new Date(ctx.clock.now()) })
     const sub = await placeEvents(tx, tenant, { lastNumber, lastSub, end })
     if (end === lastNumber && sub === lastSub) return 'DONE'
     await tx.update(logState).set({ lastNumber: end, lastSub: sub }).where(eq(logState.tenant, tenant))
@@ -176,11 +174,12 @@ async function numberAudits(tx: Tx, tenant: string, last: number): Promise<numbe
 async function numberRecords(tx: Tx, tenant: string, last: number): Promise<FlightRecord[]> {
   const rows = await tx.execute(sql`
     update flight_record set number = ${last}::bigint + pending.place
-    from (select instance, epoch, sequence, row_number() over (order by arrival, sequence) as place
-          from (select instance, epoch, arrival, sequence from flight_record where tenant = ${tenant} and number is null
+    from (select instance, epoch, sequence, received_at, row_number() over (order by arrival, sequence) as place
+          from (select instance, epoch, arrival, sequence, received_at from flight_record where tenant = ${tenant} and number is null
                 order by arrival, sequence limit ${recordsPerRun}) as next) as pending
     where flight_record.tenant = ${tenant} and flight_record.instance = pending.instance
       and flight_record.epoch = pending.epoch and flight_record.sequence = pending.sequence
+      and flight_record.received_at = pending.received_at
     returning flight_record.number, flight_record.body`)
   const numbered = rows as unknown as { number: string; body: string }[]
   numbered.sort((a, b) => Number(a.number) - Number(b.number))

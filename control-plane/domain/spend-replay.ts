@@ -15,7 +15,8 @@ import {
   valuesOf,
 } from './spend-groups.ts'
 import { aliasNames, conditionsOf, type SumRow, sumOf, sumsFrom } from './spend-query.ts'
-import { recordsBetween } from './tenant-reader.ts'
+import { tooOld } from './stream-ended.ts'
+import { logEnd, recordsBetween } from './tenant-reader.ts'
 
 export interface TickArgs extends Grouping {
   interval: Interval
@@ -37,7 +38,7 @@ export function sumsOf(records: RecordRow[], args: TickArgs, names: AliasNames):
 
 /**
  * What the records `after` < number ≤ `last` add to a series, from the ticks that were kept. A tick tells of a whole run of the
- * sequencer; where `after` lies inside one, that run's later records are added up themselves.
+ * sequencer; where `after` lies inside one, that run's later records are added up themselves. What is no longer kept ends the stream.
  */
 export async function replaySpend(
   tx: Tx,
@@ -61,6 +62,9 @@ export async function replaySpend(
     ...(await conditionsOf(tx, tenant, args.filter ?? {})),
   )
   const rows = (await tx.execute(sumsFrom(spendTick, args, where ?? sql`true`, totalAtMs))) as unknown as SumRow[]
+  // Asked after the rows were read: whatever was dropped before that is told here.
+  const { ticksPruned, recordsPruned } = await logEnd(tx, tenant)
+  if (after < ticksPruned || (cut && after < recordsPruned)) throw tooOld()
   const keys = (args.groupBy?.length ?? 0) + (args.groupByLabels?.length ?? 0)
   return groupsOf([...rows.map((row) => sumOf(row, keys)), ...sumsOf(partial, args, names)], args, names)
 }

@@ -80,10 +80,18 @@ export class TenantReader {
   }
 }
 
-/** Where a tenant's log ends now. */
-export async function logEnd(tx: Tx, tenant: string): Promise<Position & { eventsPruned: number }> {
+export interface LogEnd extends Position {
+  /** Up to which number each is no longer kept; -1 = all of it is. */
+  eventsPruned: number
+  recordsPruned: number
+  ticksPruned: number
+}
+
+/** Where a tenant's log ends now, and from where on it is kept. */
+export async function logEnd(tx: Tx, tenant: string): Promise<LogEnd> {
   const [row] = await tx.select().from(logState).where(eq(logState.tenant, tenant))
-  return { number: row?.lastNumber ?? -1, sub: row?.lastSub ?? 0, eventsPruned: row?.eventsPruned ?? -1 }
+  const { eventsPruned = -1, recordsPruned = -1, ticksPruned = -1 } = row ?? {}
+  return { number: row?.lastNumber ?? -1, sub: row?.lastSub ?? 0, eventsPruned, recordsPruned, ticksPruned }
 }
 
 async function readBatch(tx: Tx, tenant: string, after: Position): Promise<Batch | undefined> {

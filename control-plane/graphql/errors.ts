@@ -22,6 +22,11 @@ export const errorCodes = {
   BAD_DOCUMENT: { status: 400, retryable: false, message: 'The document does not fit the schema.' },
   TOO_COMPLEX: { status: 400, retryable: false, message: 'The document asks for too much at once.' },
   TOO_LARGE: { status: 413, retryable: false, message: 'The request body is too large.' },
+  CURSOR_EXPIRED: {
+    status: 410,
+    retryable: false,
+    message: 'after is older than what is kept; read the present state and begin from its cursor.',
+  },
   TOO_SLOW: {
     status: 429,
     retryable: true,

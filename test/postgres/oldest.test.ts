@@ -11,6 +11,7 @@ if (await hasPostgres14()) {
     describe('contention', () => import('../../control-plane/domain/contention.test.ts').then(() => {}))
     describe('declaring', () => import('../../control-plane/domain/apply.test.ts').then(() => {}))
     describe('minting', () => import('../../control-plane/domain/mint.test.ts').then(() => {}))
+    describe('retention', () => import('../../control-plane/domain/retention.test.ts').then(() => {}))
     describe('records', () => import('../../control-plane/domain/records.test.ts').then(() => {}))
     describe('streams', () => import('../../control-plane/domain/streams.test.ts').then(() => {}))
   })

@@ -64,11 +64,18 @@ describe.each(databases)('the second wall on %s', (_, open) => {
     const rows = (await opened.db.withInstallation((tx) =>
       tx.execute(sql`
         select relname as name from pg_class
-        where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and not
+        where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and not relispartition and not
           (relrowsecurity and relforcerowsecurity and
            (select count(*) from pg_policy where polrelid = pg_class.oid and polcmd = '*') = 2)`),
     )) as unknown as { name: string }[]
     expect(rows.map(({ name }) => name).sort()).toEqual(['installation', 'schema_migration'])
+    const partitions = (await opened.db.withInstallation((tx) =>
+      tx.execute(sql`
+        select relrowsecurity and relforcerowsecurity as walled, has_table_privilege('sluice_tenant', oid, 'select') as open
+        from pg_class where relispartition and relkind = 'r'`),
+    )) as unknown as { walled: boolean; open: boolean }[]
+    expect(partitions.length).toBeGreaterThan(0)
+    for (const partition of partitions) expect(partition).toEqual({ walled: true, open: false })
     for (const table of tenantTables) {
       const column = getTableName(table) === 'tenant' ? 'id' : 'tenant'
       const policies = getTableConfig(table).policies.map(({ name }) => name)
