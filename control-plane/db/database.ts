@@ -55,6 +55,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 }
 
 const attemptsMax = 6
+const triesMsMax = 3_000
 /** Doubles with each try. A server that restarts is away for a second or so; what is read-only or busy is better told at once. */
 const firstWaitMs: Partial<Record<Trouble, number>> = { CONTENDED: 4, LOST: 25 }
 const channelName = (channel: Channel) => `sluice_${channel}`
@@ -95,11 +96,12 @@ async function transact<T>(
 ): Promise<T> {
   let kept = false
   try {
-    // Sent together: nothing waits for the answer to `begin`.
-    await Promise.all([
-      query(isolation === 'SNAPSHOT' ? 'begin isolation level repeatable read' : 'begin', []),
-      query("select set_config('app.tenant', $1, true), set_config('role', $2, true)", [tenant, role]),
-    ])
+    const begin = isolation === 'SNAPSHOT' ? 'begin isolation level repeatable read' : 'begin'
+    // At once: a round trip less for every transaction.
+    await query(
+      `${begin}; select set_config('app.tenant', ${literal(tenant)}, true), set_config('role', '${role}', true)`,
+      [],
+    )
     const result = await work(handleOn(query))
     kept = keep ? keep(result) : true
     if (kept) await query('commit', [])
@@ -114,6 +116,8 @@ async function transact<T>(
     if (!kept) await query('rollback', []).catch(() => {})
   }
 }
+
+const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
 
 function handleOn(query: Query): Tx {
   return drizzle(
@@ -137,6 +141,7 @@ function serverError(error: unknown): unknown {
  * before the commit. Tries are bounded; what is left of it then is a DatabaseUnavailable.
  */
 async function retried<T>(attempt: () => Promise<T>): Promise<T> {
+  const untilMs = performance.now() + triesMsMax
   for (let number = 1; ; number++) {
     try {
       return await attempt()
@@ -144,7 +149,8 @@ async function retried<T>(attempt: () => Promise<T>): Promise<T> {
       const trouble = troubleOf(error)
       if (!trouble) throw error
       const baseMs = firstWaitMs[trouble]
-      if (number === attemptsMax || !baseMs) throw new DatabaseUnavailable(trouble, (error as QueryFailed).code)
+      if (number === attemptsMax || !baseMs || performance.now() > untilMs)
+        throw new DatabaseUnavailable(trouble, (error as QueryFailed).code)
       await new Promise((resolve) => setTimeout(resolve, baseMs * 2 ** number * (0.25 + Math.random())))
     }
   }

@@ -27,7 +27,8 @@ const advisoryLock = 5_834_520_001
 export async function migrate(query: Query): Promise<void> {
   await query(`select pg_advisory_lock(${advisoryLock})`, [])
   try {
-    await query('create table if not exists schema_migration (hash text primary key, at timestamptz not null)', [])
+    const { rows } = await query("select to_regclass('schema_migration') is null", [])
+    if (rows[0]![0]) await query('create table schema_migration (hash text primary key, at timestamptz not null)', [])
     const applied = new Set((await query('select hash from schema_migration', [])).rows.map(([hash]) => hash as string))
     const known = new Set(migrations.map((migration) => migration.hash))
     if ([...applied].some((hash) => !known.has(hash)))

@@ -27,7 +27,6 @@ interface Span {
   toMs: number
 }
 
-/** One control plane at a time; the others need not wait, the work is done for them. */
 const lock = 5_834_520_002
 /** Queries of the whole table wait while a partition comes or goes, and it waits for them. */
 const lockWait = '2s'
@@ -37,8 +36,8 @@ export async function makePartitions(db: Database, of: Partitioned, nowMs: numbe
   const wanted = Array.from({ length: of.ahead + 1 }, (_, step) => spanAt(of, nowMs, step))
   for (const span of wanted)
     await db.withOwner(async (tx) => {
-      if (!(await begin(tx)) || (await exists(tx, span.name))) return
-      await make(tx, of, span)
+      await begin(tx)
+      if (!(await exists(tx, span.name))) await make(tx, of, span)
     })
 }
 
@@ -73,7 +72,8 @@ export async function dropPartitions(db: Database, of: Partitioned, beforeMs: nu
 }
 
 async function drop(tx: Tx, of: Partitioned, name: string, tenants: string[]): Promise<boolean> {
-  if (!(await begin(tx)) || !(await exists(tx, name))) return false
+  await begin(tx)
+  if (!(await exists(tx, name))) return false
   await tx.execute(sql.raw(`alter table ${name} no force row level security`))
   const place = sql.raw(name)
   const pending =
@@ -93,13 +93,10 @@ async function drop(tx: Tx, of: Partitioned, name: string, tenants: string[]): P
   return true
 }
 
-/** False where another control plane is at it. */
-async function begin(tx: Tx): Promise<boolean> {
-  const [row] = (await tx.execute(sql`
-    select set_config('lock_timeout', ${lockWait}, true), pg_try_advisory_xact_lock(${lock}) as held`)) as unknown as {
-    held: boolean
-  }[]
-  return row!.held
+/** One control plane at a time: the next one finds it done. */
+async function begin(tx: Tx): Promise<void> {
+  await tx.execute(sql`select set_config('lock_timeout', ${lockWait}, true)`)
+  await tx.execute(sql`select pg_advisory_xact_lock(${lock})`)
 }
 
 async function exists(tx: Tx, name: string): Promise<boolean> {

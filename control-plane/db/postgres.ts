@@ -1,6 +1,7 @@
-import postgres from 'postgres'
 import { Admission } from './admission.ts'
-import { type Driver, type Query, QueryFailed, StartRefused } from './driver.ts'
+import { Connection } from './connection.ts'
+import { type Driver, QueryFailed, StartRefused } from './driver.ts'
+import { Hearing } from './hearing.ts'
 import { migrate } from './migrate.ts'
 import { RepeatedStatements } from './statements.ts'
 import { troubleOf } from './trouble.ts'
@@ -9,7 +10,7 @@ const connectionsMax = 10
 /** Transactions that may wait for one of the connections, and how long. */
 const waitingMax = 5_000
 const waitTimeoutMs = 10_000
-const connectTimeoutS = 10
+const connectTimeoutS = 5
 /** Bounds at the server: a statement, the wait for a lock, and a transaction whose client has gone quiet. */
 const serverTimeouts = { statement_timeout: 30_000, lock_timeout: 10_000, idle_in_transaction_session_timeout: 60_000 }
 
@@ -21,95 +22,65 @@ const types = {
   date: { to: 1184, from: [1082, 1114, 1184], ...asText },
 }
 
-/** A PostgreSQL server, 14 or later. */
+const options = {
+  connect_timeout: connectTimeoutS,
+  idle_timeout: 60,
+  // The driver's own back-off grows to 20 s: a server that is back is found at once.
+  backoff: (() => 0.05 + Math.random() * 0.2) as never,
+  onnotice: () => {},
+  types: types as never,
+  connection: { application_name: 'sluice', TimeZone: 'UTC', ...serverTimeouts },
+}
+
+/** A PostgreSQL server, 14 or later. Several hosts in the address: the first that answers, or takes writes (`target_session_attrs`). */
 export async function openPostgres(url: string): Promise<Driver> {
-  const sql = postgres(url, {
-    max: connectionsMax,
-    connect_timeout: connectTimeoutS,
-    idle_timeout: 60,
-    // One counter of failures serves the whole pool, and its own back-off grows to 20 s: a server that is back is found at once.
-    backoff: (() => 0.05 + Math.random() * 0.2) as never,
-    onnotice: () => {},
-    types: types as never,
-    connection: { application_name: 'sluice', TimeZone: 'UTC', ...serverTimeouts },
-  })
-  try {
-    await migrateAlone(sql)
-  } catch (error) {
-    await sql.end({ timeout: 1 })
-    if (error instanceof StartRefused) throw error
-    const lost = troubleOf(error) === 'LOST' || !(error instanceof QueryFailed)
-    if (!lost) throw error
-    const code = (error as { code?: string }).code || 'unknown error'
-    throw new StartRefused(`The PostgreSQL server of SLUICE_DATABASE_URL does not answer (${code}).`)
-  }
-  const admission = new Admission({ places: connectionsMax, waitingMax, waitTimeoutMs })
   const repeated = new RepeatedStatements()
+  const connect = () => new Connection(url, options, repeated)
+  await prepare(connect())
+  const admission = new Admission({ places: connectionsMax, waitingMax, waitTimeoutMs })
+  const hearing = new Hearing(url, options)
+  const free: Connection[] = []
   return {
     kind: 'postgres',
-    session: (work) => admission.run(() => withReserved(sql, work, repeated)),
-    async listen(channel, wake) {
-      let again = false
-      const listening = await sql.listen(channel, wake, () => {
-        if (again) wake('')
-        again = true
-      })
-      return () => listening.unlisten()
+    session: (work) =>
+      admission.run(async () => {
+        const connection = free.pop() ?? connect()
+        try {
+          return await connection.session(work)
+        } finally {
+          if (connection.broken) void connection.end(0)
+          else free.push(connection)
+        }
+      }),
+    listen: (channel, wake) => hearing.listen(channel, wake),
+    async close() {
+      await hearing.close()
+      await Promise.all(free.map((connection) => connection.end(5)))
     },
-    close: () => sql.end({ timeout: 5 }),
   }
 }
 
-/** Waiting for another control plane's migration may take longer than a lock should otherwise. */
-async function migrateAlone(sql: postgres.Sql) {
-  await withReserved(sql, async (query) => {
-    await query('set lock_timeout = 0', [])
-    await query('set statement_timeout = 0', [])
-    await migrate(query)
-    await query(`set lock_timeout = ${serverTimeouts.lock_timeout}`, [])
-    await query(`set statement_timeout = ${serverTimeouts.statement_timeout}`, [])
-  })
-}
-
-async function withReserved<T>(
-  sql: postgres.Sql,
-  work: (query: Query) => Promise<T>,
-  repeated = new RepeatedStatements(),
-): Promise<T> {
-  const connection = await reserve(sql)
+async function prepare(connection: Connection): Promise<void> {
   try {
-    return await work((text, params) => ask(connection, text, params, repeated))
-  } finally {
-    connection.release()
-  }
-}
-
-/** The driver asks again and again for a server that does not answer: somebody who waits for it wants to hear so. */
-async function reserve(sql: postgres.Sql): Promise<postgres.ReservedSql> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject({ code: 'CONNECT_TIMEOUT' }), waitTimeoutMs)
-  const reserving = sql.reserve()
-  try {
-    return await Promise.race([reserving, late.promise])
+    await connection.session(async (query) => {
+      // Waiting for another control plane's migration may take longer than anything else should.
+      await query('set lock_timeout = 0; set statement_timeout = 0', [])
+      await migrate(query)
+    }, Number.POSITIVE_INFINITY)
   } catch (error) {
-    reserving.then((connection) => connection.release()).catch(() => {})
-    throw failure(error, 'connect')
+    throw startError(error)
   } finally {
-    clearTimeout(timer)
+    await connection.end(1)
   }
 }
 
-async function ask(connection: postgres.Sql, text: string, params: unknown[], repeated: RepeatedStatements) {
-  try {
-    const prepare = params.length > 0 && repeated.has(text)
-    const rows = await connection.unsafe(text, params as never[], { prepare }).values()
-    return { columns: rows.columns?.map((column) => column.name) ?? [], rows: rows as unknown as unknown[][] }
-  } catch (error) {
-    throw failure(error, text)
-  }
-}
-
-function failure(error: unknown, statement: string): QueryFailed {
-  const { message, code, constraint_name } = error as Partial<postgres.PostgresError>
-  return new QueryFailed(message ?? String(code), code ?? '', constraint_name ?? null, statement)
+function startError(error: unknown): unknown {
+  if (error instanceof StartRefused) return error
+  if (troubleOf(error) === 'READ_ONLY')
+    return new StartRefused(
+      'The PostgreSQL server of SLUICE_DATABASE_URL takes no writes (it is read-only or a standby), and has to be prepared first.',
+    )
+  if (error instanceof QueryFailed && error.code && troubleOf(error) !== 'LOST') return error
+  const code = (error as { code?: string }).code || 'unknown error'
+  return new StartRefused(`The PostgreSQL server of SLUICE_DATABASE_URL does not answer (${code}).`)
 }

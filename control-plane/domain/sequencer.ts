@@ -4,6 +4,7 @@ import type { Tx } from '../db/database.ts'
 import { logState, outboxEvent } from '../db/tables.ts'
 import type { Context } from './context.ts'
 import { tellSilent } from './planes.ts'
+import { rarely } from './rarely.ts'
 import { addToRollups } from './rollups.ts'
 
 export interface Sequencer {
@@ -19,6 +20,7 @@ const idleMs = 250
 /** A notification may be lost with its connection: every tenant is looked at this often. */
 const sweepMs = 5_000
 const silenceMs = 5_000
+const restMsMax = 5_000
 const lockSpace = 5_834_521
 
 type Sequencing = Pick<Context, 'db' | 'clock'>
@@ -27,7 +29,8 @@ type Sequencing = Pick<Context, 'db' | 'clock'>
  * Numbers pending audit entries, records and events of every tenant, woken by notifications and every 250 ms while there is
  * work. `report` is told of faults; what failed stays pending and is tried again.
  */
-export async function startSequencer(ctx: Context, report: (fault: unknown) => void = () => {}): Promise<Sequencer> {
+export async function startSequencer(ctx: Context, hear: (fault: unknown) => void = () => {}): Promise<Sequencer> {
+  const report = rarely(hear)
   const work = new Work(ctx, report)
   const unlisten = await ctx.db.listen('records', (tenant) => work.wake(tenant))
   const silence = () => void tellSilent(ctx).catch(report)
@@ -57,6 +60,9 @@ class Work {
   /** More came while a run was under way, or a run took its fill: do not wait for the timer. */
   #more = false
   #stopped = false
+  /** After a fault the next try waits, twice as long each time. */
+  #faults = 0
+  #restUntilMs = 0
 
   constructor(ctx: Sequencing, report: (fault: unknown) => void) {
     this.#ctx = ctx
@@ -88,12 +94,16 @@ class Work {
   #pending = () => this.#everyone || this.#dirty.size > 0
 
   #start() {
-    if (this.#running || this.#stopped) return
+    if (this.#running || this.#stopped || performance.now() < this.#restUntilMs) return
     this.#more = false
     this.#running = this.#round()
+      .then(() => {
+        this.#faults = 0
+      })
       .catch((fault: unknown) => {
         this.#everyone = true
         this.#more = false
+        this.#restUntilMs = performance.now() + Math.min(restMsMax, idleMs * 2 ** this.#faults++)
         this.#report(fault)
       })
       .finally(() => {

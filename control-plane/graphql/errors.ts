@@ -1,4 +1,5 @@
 import { GraphQLError } from 'graphql'
+import { DatabaseUnavailable } from '../db/trouble.ts'
 
 /**
  * Errors of the first channel: what no form can fix. They stand in the answer's `errors`, each with
@@ -49,6 +50,7 @@ function knownCode(error: GraphQLError): RequestErrorCode | undefined {
   const code = error.extensions.code
   if (typeof code === 'string' && code in errorCodes) return code as RequestErrorCode
   const original = error.originalError
+  if (original instanceof DatabaseUnavailable) return 'UNAVAILABLE'
   if (original instanceof GraphQLError) return knownCode(original)
   // An argument or variable that a scalar refused, or a document that did not parse or validate.
   const http = error.extensions.http as { status?: number } | undefined
