@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { byHand } from './by-hand.ts'
 import { type Query, StartRefused } from './driver.ts'
 import { prepareRoles, walls } from './roles.ts'
 
 /** What drizzle-kit cannot generate is the end of its first migration. */
-const byHand = readFileSync(join(import.meta.dirname, 'by-hand.sql'), 'utf8')
 const migrations = readMigrationFiles({ migrationsFolder: join(import.meta.dirname, 'migrations') }).map(
   ({ sql, hash }, index) => (index > 0 ? { sql, hash } : { sql: [...sql, byHand], hash: digest([hash, byHand]) }),
 )

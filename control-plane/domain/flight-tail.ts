@@ -24,7 +24,7 @@ export async function* followRecords(
   let waiting: RecordRow[] = []
   let skipped = 0
   let end = logStart
-  const { after, live, beyond, detach } = await readers.start(tenant, args.after, (start) => {
+  const { after, live, beyond, detach } = await readers.start(tenant, args.after, 'records', (start) => {
     end = start.after
     return (batch) => {
       if (comparePositions(batch.end, end) > 0) end = batch.end

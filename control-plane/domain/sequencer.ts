@@ -14,7 +14,8 @@ export interface Sequencer {
 }
 
 const auditsPerRun = 500
-const recordsPerRun = 1_000
+/** One run's records are one tick: at most so many rows of it. */
+export const recordsPerRun = 1_000
 const eventsPerRun = 1_000
 const idleMs = 250
 /** A notification may be lost with its connection: every tenant is looked at this often. */
