@@ -6,6 +6,7 @@ import { latencyRows } from './latency.ts'
 import { memoryRows } from './memory.ts'
 import { nginxRows } from './nginx.ts'
 import { portkeyRows } from './portkey.ts'
+import { recordRows } from './records.ts'
 import { sluiceRows } from './sluice.ts'
 
 /** Every row, in the order of the table. */
@@ -18,6 +19,7 @@ export const rows: Row[] = [
   ...latencyRows,
   ...durabilityRows,
   ...memoryRows,
+  ...recordRows,
 ]
 
 /** The rows asked for and those that they are held against. */

@@ -36,6 +36,7 @@ const say = () => {
   console.log(JSON.stringify({ atMs: Date.now(), made, acknowledged } satisfies SourceLine))
   return acknowledged
 }
+say()
 const beganMs = performance.now()
 const telling = setInterval(say, tellMs)
 while (made < total) {
