@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { parseDuration } from '../schema/duration.ts'
 
 /** What a setting's text may be turned into, or one sentence on what is wrong with it. */
 type Parsed<T> = { value: T } | { wrong: string }
@@ -52,6 +53,13 @@ const bytes = (value: string): Parsed<number> => {
   return size >= 1024 && size <= byteUnits.GIB ? { value: size } : wrong('is a size from 1KiB to 1GiB, such as 32MiB')
 }
 
+const keep = (value: string): Parsed<number> => {
+  const ms = parseDuration(value)
+  return ms !== undefined && ms >= 86_400_000
+    ? { value: ms }
+    : wrong('is how long to keep them, at least 1d, such as 400d')
+}
+
 const hosts = (value: string): Parsed<string[]> => {
   const names = value.split(/[\s,]+/).filter(Boolean)
   const odd = names.find((name) => !/^[A-Za-z0-9*][A-Za-z0-9.:*/_-]*$/.test(name))
@@ -85,6 +93,11 @@ const table = {
   adminToken: setting<string | null>('the sla_… token that this CLI sends', null, text, true),
   planeToken: setting<string | null>('the sle_… token with which a gateway enrols', null, text, true),
   masterKey: setting<string | null>('seals secrets at rest; absent = <data dir>/master.key', null, text, true),
+  recordsKeep: setting<number | null>(
+    'how long flight records are kept (whole months go); absent = for good',
+    null,
+    keep,
+  ),
   workers: setting('gateway processes', 1, count(1, 256)),
   redisUrl: setting<string | null>('redis://… for limits that processes share', null, url('redis:', 'rediss:'), true),
   bodyLimit: setting('largest request body of the gateway', 32 * 1024 ** 2, bytes),

@@ -4,6 +4,7 @@ import type { Clock } from '../schema/clock.ts'
 import type { Database } from './db/database.ts'
 import type { Context } from './domain/context.ts'
 import { createTenant, initialise, listTenants } from './domain/installation.ts'
+import { startRetention } from './domain/retention.ts'
 import { startSequencer } from './domain/sequencer.ts'
 import { openStreams } from './domain/streams.ts'
 import { masterKeyOf, openVault } from './domain/vault.ts'
@@ -18,6 +19,8 @@ export interface ControlPlaneOptions {
   /** postgres://…; null = the embedded database in the data directory. */
   databaseUrl: string | null
   masterKey: string | null
+  /** How long flight records are kept; null = for good. */
+  recordsKeptMs?: number | null
   host: string
   port: number
   tls?: { cert: string; key: string }
@@ -49,6 +52,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const partial = { db, clock, vault: openVault(master.masterKey) }
   const installation = await initialise(partial, { makeTrustRoot })
   if ('refused' in installation) return closed(db, installation)
+  const retention = await startRetention(partial, {
+    recordsKeptMs: options.recordsKeptMs ?? null,
+    report: (error) => log('error', `tidying the database failed, trying again in an hour: ${String(error)}`),
+  })
   const streams = openStreams(partial)
   const ctx: Context = { ...partial, streams }
   // The first tenant's log has its first entry numbered by it.
@@ -64,6 +71,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await planes.close()
     if ('stop' in server) await server.stop()
     await sequencer.stop()
+    await retention.stop()
     await streams.close()
     await db.close()
   }

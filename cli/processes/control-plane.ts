@@ -14,6 +14,7 @@ export async function openControlPlane(settings: Settings, io: Io): Promise<Cont
     dataDir,
     databaseUrl,
     masterKey,
+    recordsKeptMs: settings.recordsKeep,
     host,
     port,
     tls,

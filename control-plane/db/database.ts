@@ -6,6 +6,7 @@ import { openPglite } from './pglite.ts'
 import { openPostgres } from './postgres.ts'
 import type { SpeakingRole } from './roles.ts'
 import * as tables from './tables.ts'
+import { DatabaseUnavailable, type Trouble, troubleOf } from './trouble.ts'
 
 /** A drizzle handle inside one open transaction. It is dead once `work` has returned. */
 export type Tx = PgRemoteDatabase<typeof tables>
@@ -23,10 +24,15 @@ export interface TransactionOptions<T> {
 
 export interface Database {
   kind: 'pglite' | 'postgres'
-  /** Opens a transaction as this tenant. Deadlocks and serialisation failures run `work` again, a bounded number of times. */
+  /**
+   * Opens a transaction as this tenant. Deadlocks, serialisation failures and connections lost before the commit run `work`
+   * again, a bounded number of times; storage that stays out of order is a DatabaseUnavailable.
+   */
   withTenant<T>(tenant: string, work: (tx: Tx) => Promise<T>, options?: TransactionOptions<T>): Promise<T>
   /** Opens a transaction across tenants: authentication by key hash, instances, the sequencer's list of work. */
   withInstallation<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions<T>): Promise<T>
+  /** Opens a transaction as the user that owns the tables, and so sees no row of them: for making and dropping partitions. */
+  withOwner<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions<T>): Promise<T>
   /** Wakes listeners after this transaction commits. They must still read the tables. */
   notify(tx: Tx, channel: Channel, tenant: string): Promise<void>
   /** Calls `wake` for each notification; also after a lost connection came back, with every tenant unknown (''). */
@@ -49,8 +55,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 }
 
 const attemptsMax = 6
-/** Serialisation failure and deadlock: the same work may succeed when run again. */
-const passing = new Set(['40001', '40P01'])
+const triesMsMax = 3_000
+/** Doubles with each try. A server that restarts is away for a second or so; what is read-only or busy is better told at once. */
+const firstWaitMs: Partial<Record<Trouble, number>> = { CONTENDED: 4, LOST: 25 }
 const channelName = (channel: Channel) => `sluice_${channel}`
 const insideTransaction = new AsyncLocalStorage<true>()
 
@@ -66,6 +73,7 @@ export function databaseOf(driver: Driver): Database {
     kind: driver.kind,
     withTenant: (tenant, work, options) => run({ role: 'sluice_tenant', tenant }, work, options),
     withInstallation: (work, options) => run({ role: 'sluice_installation', tenant: '' }, work, options),
+    withOwner: (work, options) => run({ role: 'none', tenant: '' }, work, options),
     async notify(tx, channel, tenant) {
       await tx.execute(sql`select pg_notify(${channelName(channel)}, ${tenant})`)
     },
@@ -76,7 +84,7 @@ export function databaseOf(driver: Driver): Database {
 
 /** As whom a transaction speaks: what it may see is the server's to enforce. */
 interface Speaker {
-  role: SpeakingRole
+  role: SpeakingRole | 'none'
   tenant: string
 }
 
@@ -86,21 +94,30 @@ async function transact<T>(
   work: (tx: Tx) => Promise<T>,
   { isolation, keep }: TransactionOptions<T>,
 ): Promise<T> {
-  await query(isolation === 'SNAPSHOT' ? 'begin isolation level repeatable read' : 'begin', [])
   let kept = false
   try {
-    await query("select set_config('app.tenant', $1, true), set_config('role', $2, true)", [tenant, role])
+    const begin = isolation === 'SNAPSHOT' ? 'begin isolation level repeatable read' : 'begin'
+    // At once: a round trip less for every transaction.
+    await query(
+      `${begin}; select set_config('app.tenant', ${literal(tenant)}, true), set_config('role', '${role}', true)`,
+      [],
+    )
     const result = await work(handleOn(query))
     kept = keep ? keep(result) : true
     if (kept) await query('commit', [])
     return result
   } catch (error) {
+    const failed = serverError(error)
+    // Nobody knows whether this commit was done: to run the work again might do it twice.
+    if (kept && troubleOf(failed) === 'LOST') throw new DatabaseUnavailable('LOST', (failed as QueryFailed).code)
     kept = false
-    throw serverError(error)
+    throw failed
   } finally {
     if (!kept) await query('rollback', []).catch(() => {})
   }
 }
+
+const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
 
 function handleOn(query: Query): Tx {
   return drizzle(
@@ -119,13 +136,22 @@ function serverError(error: unknown): unknown {
   return cause instanceof QueryFailed ? cause : error
 }
 
+/**
+ * Runs work again that failed for a passing reason before anything of it was kept: contention, or a connection that was lost
+ * before the commit. Tries are bounded; what is left of it then is a DatabaseUnavailable.
+ */
 async function retried<T>(attempt: () => Promise<T>): Promise<T> {
+  const untilMs = performance.now() + triesMsMax
   for (let number = 1; ; number++) {
     try {
       return await attempt()
     } catch (error) {
-      if (number === attemptsMax || !(error instanceof QueryFailed && passing.has(error.code))) throw error
-      await new Promise((resolve) => setTimeout(resolve, 2 ** number * (1 + 4 * Math.random())))
+      const trouble = troubleOf(error)
+      if (!trouble) throw error
+      const baseMs = firstWaitMs[trouble]
+      if (number === attemptsMax || !baseMs || performance.now() > untilMs)
+        throw new DatabaseUnavailable(trouble, (error as QueryFailed).code)
+      await new Promise((resolve) => setTimeout(resolve, baseMs * 2 ** number * (0.25 + Math.random())))
     }
   }
 }

@@ -4,6 +4,7 @@ export interface QueryResult {
   rows: unknown[][]
 }
 
+/** Without parameters the text may hold several statements; they are sent at once. */
 export type Query = (text: string, params: unknown[]) => Promise<QueryResult>
 
 /** One way to reach PostgreSQL. Everything above it is the same for all of them. */

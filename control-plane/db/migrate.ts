@@ -1,16 +1,21 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { byHand } from './by-hand.ts'
 import { type Query, StartRefused } from './driver.ts'
 import { prepareRoles, walls } from './roles.ts'
 
-const migrations = readMigrationFiles({ migrationsFolder: join(import.meta.dirname, 'migrations') })
+/** What drizzle-kit cannot generate is the end of its first migration. */
+const migrations = readMigrationFiles({ migrationsFolder: join(import.meta.dirname, 'migrations') }).map(
+  ({ sql, hash }, index) => (index > 0 ? { sql, hash } : { sql: [...sql, byHand], hash: digest([hash, byHand]) }),
+)
 
 /** Changes with any migration and with the walls; names the cached template. */
-export const migrationsDigest = createHash('sha256')
-  .update([walls, ...migrations.map((migration) => migration.hash)].join())
-  .digest('hex')
-  .slice(0, 16)
+export const migrationsDigest = digest([walls, ...migrations.map((migration) => migration.hash)]).slice(0, 16)
+
+function digest(texts: string[]): string {
+  return createHash('sha256').update(texts.join()).digest('hex')
+}
 
 const advisoryLock = 5_834_520_001
 
@@ -21,7 +26,8 @@ const advisoryLock = 5_834_520_001
 export async function migrate(query: Query): Promise<void> {
   await query(`select pg_advisory_lock(${advisoryLock})`, [])
   try {
-    await query('create table if not exists schema_migration (hash text primary key, at timestamptz not null)', [])
+    const { rows } = await query("select to_regclass('schema_migration') is null", [])
+    if (rows[0]![0]) await query('create table schema_migration (hash text primary key, at timestamptz not null)', [])
     const applied = new Set((await query('select hash from schema_migration', [])).rows.map(([hash]) => hash as string))
     const known = new Set(migrations.map((migration) => migration.hash))
     if ([...applied].some((hash) => !known.has(hash)))

@@ -55,8 +55,12 @@ async function run(message: ToWorker): Promise<unknown> {
   }
   if (!database) throw new Error('the database is not open')
   if (message.type === 'query') {
-    const { fields, rows } = await database.query<unknown[]>(message.text, message.params, { rowMode: 'array' })
-    return { columns: fields.map((field) => field.name), rows }
+    const { text, params } = message
+    // Without parameters by the simple protocol, which takes several statements at once; the last one's rows are the answer.
+    const result = params.length
+      ? await database.query(text, params, { rowMode: 'array' })
+      : (await database.exec(text, { rowMode: 'array' })).at(-1)
+    return { columns: result?.fields.map((field) => field.name) ?? [], rows: result?.rows ?? [] }
   }
   if (message.type === 'listen') {
     const { channel } = message

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Admission } from './admission.ts'
 import { type Driver, StartRefused } from './driver.ts'
 import { lockDirectory } from './lock-file.ts'
 import { migrate } from './migrate.ts'
@@ -64,7 +65,8 @@ async function opensInTime(thread: PgliteThread, path: string | null, template: 
 }
 
 function driverOf(thread: PgliteThread, unlock: () => void): Driver {
-  const exclusive = queue()
+  const admission = new Admission({ places: 1, waitingMax, waitTimeoutMs })
+  const exclusive = <T>(work: () => Promise<T>) => admission.run(work)
   return {
     kind: 'pglite',
     session: (work) => exclusive(() => work(thread.query)),
@@ -84,24 +86,5 @@ function driverOf(thread: PgliteThread, unlock: () => void): Driver {
       thread.terminate()
       unlock()
     },
-  }
-}
-
-/** One at a time, first come first served; bounded in number and in time waited. */
-function queue(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve()
-  let waiting = 0
-  return async (work) => {
-    if (waiting >= waitingMax) throw new Error(`more than ${waitingMax} transactions wait for the embedded database`)
-    waiting++
-    const since = performance.now()
-    const turn = last.then(() => {
-      waiting--
-      if (performance.now() - since > waitTimeoutMs)
-        throw new Error(`a transaction waited longer than ${waitTimeoutMs / 1_000} s for the embedded database`)
-      return work()
-    })
-    last = turn.catch(() => {})
-    return turn
   }
 }

@@ -1,10 +1,16 @@
-import postgres from 'postgres'
-import { type Driver, type Query, QueryFailed } from './driver.ts'
+import { Admission } from './admission.ts'
+import { Connection } from './connection.ts'
+import type { Driver } from './driver.ts'
+import { Hearing } from './hearing.ts'
 import { migrate } from './migrate.ts'
 import { openingTrouble } from './server-away.ts'
+import { RepeatedStatements } from './statements.ts'
 
 const connectionsMax = 10
-const connectTimeoutS = 10
+/** Transactions that may wait for one of the connections, and how long. */
+const waitingMax = 5_000
+const waitTimeoutMs = 10_000
+const connectTimeoutS = 5
 /** Bounds at the server: a statement, the wait for a lock, and a transaction whose client has gone quiet. */
 const serverTimeouts = { statement_timeout: 30_000, lock_timeout: 10_000, idle_in_transaction_session_timeout: 60_000 }
 
@@ -16,65 +22,54 @@ const types = {
   date: { to: 1184, from: [1082, 1114, 1184], ...asText },
 }
 
-/** A PostgreSQL server, 14 or later. */
+const options = {
+  connect_timeout: connectTimeoutS,
+  idle_timeout: 60,
+  // The driver's own back-off grows to 20 s: a server that is back is found at once.
+  backoff: (() => 0.05 + Math.random() * 0.2) as never,
+  onnotice: () => {},
+  types: types as never,
+  connection: { application_name: 'sluice', TimeZone: 'UTC', ...serverTimeouts },
+}
+
+/** A PostgreSQL server, 14 or later. Several hosts in the address: the first that answers, or takes writes (`target_session_attrs`). */
 export async function openPostgres(url: string): Promise<Driver> {
-  const sql = postgres(url, {
-    max: connectionsMax,
-    connect_timeout: connectTimeoutS,
-    idle_timeout: 60,
-    // One counter of failures serves the whole pool, and its own back-off grows to 20 s: a server that is back is found at once.
-    backoff: (() => 0.05 + Math.random() * 0.2) as never,
-    onnotice: () => {},
-    types: types as never,
-    connection: { application_name: 'sluice', TimeZone: 'UTC', ...serverTimeouts },
-  })
-  try {
-    await migrateAlone(sql)
-  } catch (error) {
-    await sql.end({ timeout: 1 })
-    throw openingTrouble(error)
-  }
+  const repeated = new RepeatedStatements()
+  const connect = () => new Connection(url, options, repeated)
+  await prepare(connect())
+  const admission = new Admission({ places: connectionsMax, waitingMax, waitTimeoutMs })
+  const hearing = new Hearing(url, options)
+  const free: Connection[] = []
   return {
     kind: 'postgres',
-    session: (work) => withReserved(sql, work),
-    async listen(channel, wake) {
-      let again = false
-      const listening = await sql.listen(channel, wake, () => {
-        if (again) wake('')
-        again = true
-      })
-      return () => listening.unlisten()
+    session: (work) =>
+      admission.run(async () => {
+        const connection = free.pop() ?? connect()
+        try {
+          return await connection.session(work)
+        } finally {
+          if (connection.broken) void connection.end(0)
+          else free.push(connection)
+        }
+      }),
+    listen: (channel, wake) => hearing.listen(channel, wake),
+    async close() {
+      await hearing.close()
+      await Promise.all(free.map((connection) => connection.end(5)))
     },
-    close: () => sql.end({ timeout: 5 }),
   }
 }
 
-/** Waiting for another control plane's migration may take longer than a lock should otherwise. */
-async function migrateAlone(sql: postgres.Sql) {
-  await withReserved(sql, async (query) => {
-    await query('set lock_timeout = 0', [])
-    await query('set statement_timeout = 0', [])
-    await migrate(query)
-    await query(`set lock_timeout = ${serverTimeouts.lock_timeout}`, [])
-    await query(`set statement_timeout = ${serverTimeouts.statement_timeout}`, [])
-  })
-}
-
-async function withReserved<T>(sql: postgres.Sql, work: (query: Query) => Promise<T>): Promise<T> {
-  const connection = await sql.reserve()
+async function prepare(connection: Connection): Promise<void> {
   try {
-    return await work((text, params) => ask(connection, text, params))
-  } finally {
-    connection.release()
-  }
-}
-
-async function ask(connection: postgres.Sql, text: string, params: unknown[]) {
-  try {
-    const rows = await connection.unsafe(text, params as never[]).values()
-    return { columns: rows.columns?.map((column) => column.name) ?? [], rows: rows as unknown as unknown[][] }
+    await connection.session(async (query) => {
+      // Waiting for another control plane's migration may take longer than anything else should.
+      await query('set lock_timeout = 0; set statement_timeout = 0', [])
+      await migrate(query)
+    }, Number.POSITIVE_INFINITY)
   } catch (error) {
-    const { message, code, constraint_name } = error as postgres.PostgresError
-    throw new QueryFailed(message, code ?? '', constraint_name ?? null, text)
+    throw openingTrouble(error)
+  } finally {
+    await connection.end(1)
   }
 }

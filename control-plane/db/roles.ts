@@ -63,6 +63,8 @@ begin
     select oid from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and relrowsecurity
   loop
     execute format('alter table %s force row level security', walled);
+    -- Partitions are reached through their table alone.
+    continue when (select relispartition from pg_class where oid = walled);
     execute format('grant select, insert, update, delete on %s to sluice_tenant, sluice_installation', walled);
   end loop;
   grant select, insert on installation to sluice_installation;

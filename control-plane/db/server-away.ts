@@ -8,14 +8,18 @@ const unreached = new Set([
 
 /**
  * SQLSTATEs (PostgreSQL, appendix A) of a server that is starting, stopping, failing over or full: connection exceptions,
- * shutdown and start, too many connections, a standby that takes no writes.
+ * shutdown and start, too many connections.
  */
-const passing = /^(08...|57P0[1235]|53300|25006)$/
+const passing = /^(08...|57P0[1235]|53300)$/
 
 /** What opening a server failed with: away for now, refused for a reason that waiting does not change, or a bug as it is. */
 export function openingTrouble(error: unknown): unknown {
   if (error instanceof StartRefused) return error
   const { code = '' } = error as { code?: string }
+  if (code === '25006')
+    return new StorageAway(
+      'The PostgreSQL server of SLUICE_DATABASE_URL takes no writes (it is read-only or a standby), and has to be prepared first.',
+    )
   if (unreached.has(code) || passing.test(code))
     return new StorageAway(`The PostgreSQL server of SLUICE_DATABASE_URL does not answer (${code}).`)
   if (code.startsWith('28'))

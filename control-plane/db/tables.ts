@@ -368,6 +368,8 @@ export const flightRecord = pgTable(
     hash: text('hash').notNull(),
     /** One per batch, growing per tenant: pending records are numbered by arrival, then sequence. */
     arrival: count('arrival').notNull(),
+    /** By the control plane's clock; the table is partitioned by it. */
+    receivedAt: at('received_at').notNull(),
     /** Number in the tenant's log; null until the sequencer gave it. */
     number: count('number'),
     at: at('at').notNull(),
@@ -391,9 +393,10 @@ export const flightRecord = pgTable(
   },
   (table) => [
     ...walls(),
-    primaryKey({ columns: [table.tenant, table.instance, table.epoch, table.sequence] }),
+    // A partitioned table's keys hold what it is partitioned by. Once-only is the work of `chain_head`.
+    primaryKey({ columns: [table.tenant, table.instance, table.epoch, table.sequence, table.receivedAt] }),
     index('flight_record_id').on(table.tenant, table.id),
-    uniqueIndex('flight_record_number').on(table.tenant, table.number),
+    uniqueIndex('flight_record_number').on(table.tenant, table.number, table.receivedAt),
     index('flight_record_pending').on(table.tenant, table.arrival, table.sequence).where(sql`number is null`),
     index('flight_record_at').on(table.tenant, table.at, table.id),
     index('flight_record_project').on(table.tenant, table.project, table.at),
@@ -450,12 +453,17 @@ export const spendTick = pgTable(
     tenant: tenantId(),
     number: count('number').notNull(),
     first: count('first').notNull(),
+    /** By the control plane's clock; the table is partitioned by it. */
+    writtenAt: at('written_at').notNull(),
     at: at('at').notNull(),
     tuple: text('tuple').notNull(),
     ...dimensions(),
     ...measures(),
   },
-  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.number, table.at, table.tuple] })],
+  (table) => [
+    ...walls(),
+    primaryKey({ columns: [table.tenant, table.number, table.at, table.tuple, table.writtenAt] }),
+  ],
 )
 
 /** How far a tenant's log has come. `lastSub` counts events that follow `lastNumber` without a leaf of their own. */
@@ -467,6 +475,8 @@ export const logState = pgTable(
     lastSub: count('last_sub').notNull().default(0),
     /** Events up to here are no longer kept. */
     eventsPruned: count('events_pruned').notNull().default(-1),
+    recordsPruned: count('records_pruned').notNull().default(-1),
+    ticksPruned: count('ticks_pruned').notNull().default(-1),
   },
   () => walls(),
 )

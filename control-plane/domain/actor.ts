@@ -5,6 +5,7 @@ import { hashKey } from '../../schema/key-table.ts'
 import type { Permission } from '../../schema/permissions.ts'
 import type { Tx } from '../db/database.ts'
 import { apiKeySecret } from '../db/tables.ts'
+import { DatabaseUnavailable } from '../db/trouble.ts'
 import type { Context } from './context.ts'
 import { keyPermissions, rolePermissions } from './privileges.ts'
 import { resourcesByIds } from './resources.ts'
@@ -38,7 +39,7 @@ const usedResolutionMs = 60_000
 export async function authenticate(ctx: Context, token: string, address?: string): Promise<Actor | undefined> {
   if (!tokenPattern.test(token)) return undefined
   const nowMs = ctx.clock.now()
-  return ctx.db.withInstallation(async (tx) => {
+  const found = await ctx.db.withInstallation(async (tx) => {
     const [secret] = await tx
       .select()
       .from(apiKeySecret)
@@ -48,9 +49,10 @@ export async function authenticate(ctx: Context, token: string, address?: string
     if (key?.kind !== 'apiKey' || tenant?.kind !== 'tenant' || !isUsable(key, nowMs, address)) return undefined
     const [principal] = await resourcesByIds(tx, secret.tenant, [key.spec.principal])
     if (principal?.kind !== 'principal' || principal.archivedAt) return undefined
-    await noteUse(tx, secret, nowMs)
-    return actorOf(tenant, key, principal, await operatesInstallation(tx, secret.tenant))
+    return { secret, actor: actorOf(tenant, key, principal, await operatesInstallation(tx, secret.tenant)) }
   })
+  if (found) await noteUse(ctx, found.secret, nowMs)
+  return found?.actor
 }
 
 function isUsable(key: Resource<'apiKey'>, nowMs: number, address: string | undefined): boolean {
@@ -74,12 +76,17 @@ function isWithin(ranges: string[], address: string | undefined): boolean {
   return list.check(plain, family === 6 ? 'ipv6' : 'ipv4')
 }
 
-async function noteUse(tx: Tx, secret: typeof apiKeySecret.$inferSelect, nowMs: number) {
+/** In a transaction of its own: who signs in where nothing can be written may still read. */
+async function noteUse(ctx: Context, secret: typeof apiKeySecret.$inferSelect, nowMs: number) {
   if (secret.lastUsedAt && nowMs - secret.lastUsedAt.getTime() < usedResolutionMs) return
-  await tx
-    .update(apiKeySecret)
-    .set({ lastUsedAt: new Date(nowMs) })
-    .where(and(eq(apiKeySecret.tenant, secret.tenant), eq(apiKeySecret.hash, secret.hash)))
+  const note = (tx: Tx) =>
+    tx
+      .update(apiKeySecret)
+      .set({ lastUsedAt: new Date(nowMs) })
+      .where(and(eq(apiKeySecret.tenant, secret.tenant), eq(apiKeySecret.hash, secret.hash)))
+  await ctx.db.withInstallation(note).catch((error: unknown) => {
+    if (!(error instanceof DatabaseUnavailable)) throw error
+  })
 }
 
 function actorOf(

@@ -21,7 +21,7 @@ export async function* followEvents(
   const waiting: PlacedEvent[] = []
   let end = logStart
   let overflowed = false
-  const { after, live, beyond, detach } = await readers.start(tenant, args.after, (start) => {
+  const { after, live, beyond, detach } = await readers.start(tenant, args.after, 'events', (start) => {
     end = start.after
     return (batch) => {
       if (isAfter(batch.end, end)) end = batch.end

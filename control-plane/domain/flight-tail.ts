@@ -1,10 +1,10 @@
 import { comparePositions, encodeCursor, logStart } from '../../schema/cursor.ts'
 import type { Context } from './context.ts'
 import { type FlightFilter, matches, type RecordRow } from './records.ts'
-import { beyondTheLog } from './stream-ended.ts'
+import { beyondTheLog, tooOld } from './stream-ended.ts'
 import type { FlightArgs, FlightTick, Readers } from './streams.ts'
 import type { Running } from './subscription.ts'
-import { recordsBetween } from './tenant-reader.ts'
+import { logEnd, recordsBetween } from './tenant-reader.ts'
 
 const tickMs = 250
 const quietMs = 15_000
@@ -24,7 +24,7 @@ export async function* followRecords(
   let waiting: RecordRow[] = []
   let skipped = 0
   let end = logStart
-  const { after, live, beyond, detach } = await readers.start(tenant, args.after, (start) => {
+  const { after, live, beyond, detach } = await readers.start(tenant, args.after, 'records', (start) => {
     end = start.after
     return (batch) => {
       if (comparePositions(batch.end, end) > 0) end = batch.end
@@ -66,7 +66,12 @@ async function* replay(
   running: Running,
 ): AsyncGenerator<FlightTick, void> {
   for (let from = after; from < last && !running.ended; ) {
-    const page = await ctx.db.withTenant(tenant, (tx) => recordsBetween(tx, tenant, from, last, replayPage))
+    const page = await ctx.db.withTenant(tenant, async (tx) => {
+      const rows = await recordsBetween(tx, tenant, from, last, replayPage)
+      // Asked after the rows were read: whatever was dropped before that is told here.
+      if (from < (await logEnd(tx, tenant)).recordsPruned) throw tooOld()
+      return rows
+    })
     from = page.length < replayPage ? last : page.at(-1)!.logIndex!
     const records = page.filter(({ record }) => matches(filter, record))
     for (let at = 0; at < records.length; at += recordsPerTick) {

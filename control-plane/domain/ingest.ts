@@ -133,7 +133,18 @@ function rowOf(given: FlightRecord, body: string, hash: string): Row {
   const { tenant, instance, epoch, sequence, id, team, project, principal, apiKey, provider, model, aliasId } = given
   const { alias, tier, dataPlane, traceId, outcome, refusal, requestLabels, cost } = given
   return {
-    ...{ tenant, instance, epoch, sequence, id, hash, body, arrival: 0, at: new Date(given.at) },
+    ...{
+      tenant,
+      instance,
+      epoch,
+      sequence,
+      id,
+      hash,
+      body,
+      arrival: 0,
+      receivedAt: new Date(0),
+      at: new Date(given.at),
+    },
     ...{ team, project, principal, apiKey, provider, model, aliasId, alias, tier, dataPlane },
     ...{ traceId, outcome, refusal, requestLabels, cost },
   }
@@ -144,7 +155,8 @@ async function append(tx: Tx, ctx: Context, head: HeadRow, rows: Row[]) {
     arrival: string
   }[]
   const arrival = Number(next!.arrival)
-  const written = rows.map((row) => columnsOf({ ...row, arrival }))
+  const receivedAt = new Date(ctx.clock.now())
+  const written = rows.map((row) => columnsOf({ ...row, arrival, receivedAt }))
   await tx.execute(sql`insert into ${flightRecord}
     select * from jsonb_populate_recordset(null::flight_record, ${JSON.stringify(written)}::jsonb)`)
   const { sequence, hash } = rows.at(-1)!

@@ -1,4 +1,4 @@
-import { and, eq, isNotNull, lt, sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import type { Tx } from '../db/database.ts'
 import { logState, outboxEvent } from '../db/tables.ts'
 import type { AuditActor } from './audit.ts'
@@ -26,20 +26,28 @@ export async function emit(
 
 export const eventsKeptMs = 30 * 86_400_000
 
+const eventsPerRun = 10_000
+const runsMax = 100
+
 /** Forgets events that are too old; who resumes from before them is told to fetch state again. */
 export async function pruneEvents(ctx: Pick<Context, 'db' | 'clock'>): Promise<void> {
-  const oldest = new Date(ctx.clock.now() - eventsKeptMs)
-  await ctx.db.withInstallation(async (tx) => {
-    const pruned = await tx
-      .delete(outboxEvent)
-      .where(and(isNotNull(outboxEvent.number), lt(outboxEvent.at, oldest)))
-      .returning({ tenant: outboxEvent.tenant, number: outboxEvent.number })
+  for (let run = 0; run < runsMax; run++) if ((await pruneSome(ctx)) < eventsPerRun) return
+}
+
+async function pruneSome(ctx: Pick<Context, 'db' | 'clock'>): Promise<number> {
+  const oldest = new Date(ctx.clock.now() - eventsKeptMs).toISOString()
+  return ctx.db.withInstallation(async (tx) => {
+    const pruned = (await tx.execute(sql`
+      delete from outbox_event where (tenant, id) in (
+        select tenant, id from outbox_event where number is not null and at < ${oldest}::timestamptz limit ${eventsPerRun})
+      returning tenant, number`)) as unknown as { tenant: string; number: string }[]
     for (const [tenant, events] of Map.groupBy(pruned, (event) => event.tenant)) {
-      const last = events.reduce((most, event) => Math.max(most, event.number!), -1)
+      const last = events.reduce((most, event) => Math.max(most, Number(event.number)), -1)
       await tx
         .update(logState)
         .set({ eventsPruned: sql`greatest(${logState.eventsPruned}, ${last}::bigint)` })
         .where(eq(logState.tenant, tenant))
     }
+    return pruned.length
   })
 }

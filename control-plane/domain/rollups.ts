@@ -38,7 +38,7 @@ export async function addToRollups(
   tx: Tx,
   tenant: string,
   records: FlightRecord[],
-  numbers: { first: number; last: number },
+  numbers: { first: number; last: number; at: Date },
 ): Promise<void> {
   const cells = cellsOf(records)
   for (const interval of ['MINUTE', 'HOUR', 'DAY'] as const) {
@@ -47,7 +47,7 @@ export async function addToRollups(
   }
   const minutes = cells.filter(({ interval }) => interval === 'MINUTE')
   for (const chunk of chunks(minutes, rowsPerStatement)) {
-    const place = { tenant, number: numbers.last, first: numbers.first }
+    const place = { tenant, number: numbers.last, first: numbers.first, writtenAt: numbers.at }
     await tx.insert(spendTick).values(chunk.map((cell) => ({ ...place, ...columnsOf(cell) })))
   }
 }

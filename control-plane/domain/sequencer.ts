@@ -3,8 +3,8 @@ import type { FlightRecord } from '../../schema/flight-record.ts'
 import type { Tx } from '../db/database.ts'
 import { logState, outboxEvent } from '../db/tables.ts'
 import type { Context } from './context.ts'
-import { pruneEvents } from './outbox.ts'
 import { tellSilent } from './planes.ts'
+import { rarely } from './rarely.ts'
 import { addToRollups } from './rollups.ts'
 
 export interface Sequencer {
@@ -14,13 +14,14 @@ export interface Sequencer {
 }
 
 const auditsPerRun = 500
-const recordsPerRun = 1_000
+/** One run's records are one tick: at most so many rows of it. */
+export const recordsPerRun = 1_000
 const eventsPerRun = 1_000
 const idleMs = 250
 /** A notification may be lost with its connection: every tenant is looked at this often. */
 const sweepMs = 5_000
 const silenceMs = 5_000
-const pruneMs = 3_600_000
+const restMsMax = 5_000
 const lockSpace = 5_834_521
 
 type Sequencing = Pick<Context, 'db' | 'clock'>
@@ -29,7 +30,8 @@ type Sequencing = Pick<Context, 'db' | 'clock'>
  * Numbers pending audit entries, records and events of every tenant, woken by notifications and every 250 ms while there is
  * work. `report` is told of faults; what failed stays pending and is tried again.
  */
-export async function startSequencer(ctx: Context, report: (fault: unknown) => void = () => {}): Promise<Sequencer> {
+export async function startSequencer(ctx: Context, hear: (fault: unknown) => void = () => {}): Promise<Sequencer> {
+  const report = rarely(hear)
   const work = new Work(ctx, report)
   const unlisten = await ctx.db.listen('records', (tenant) => work.wake(tenant))
   const silence = () => void tellSilent(ctx).catch(report)
@@ -37,7 +39,6 @@ export async function startSequencer(ctx: Context, report: (fault: unknown) => v
     setInterval(() => work.again(), idleMs),
     setInterval(() => work.wake(''), sweepMs),
     setInterval(silence, silenceMs),
-    setInterval(() => void pruneEvents(ctx).catch(report), pruneMs),
   ]
   work.wake('')
   return {
@@ -60,6 +61,9 @@ class Work {
   /** More came while a run was under way, or a run took its fill: do not wait for the timer. */
   #more = false
   #stopped = false
+  /** After a fault the next try waits, twice as long each time. */
+  #faults = 0
+  #restUntilMs = 0
 
   constructor(ctx: Sequencing, report: (fault: unknown) => void) {
     this.#ctx = ctx
@@ -91,12 +95,16 @@ class Work {
   #pending = () => this.#everyone || this.#dirty.size > 0
 
   #start() {
-    if (this.#running || this.#stopped) return
+    if (this.#running || this.#stopped || performance.now() < this.#restUntilMs) return
     this.#more = false
     this.#running = this.#round()
+      .then(() => {
+        this.#faults = 0
+      })
       .catch((fault: unknown) => {
         this.#everyone = true
         this.#more = false
+        this.#restUntilMs = performance.now() + Math.min(restMsMax, idleMs * 2 ** this.#faults++)
         this.#report(fault)
       })
       .finally(() => {
@@ -144,7 +152,8 @@ export async function numberPending(ctx: Sequencing, tenant: string): Promise<'D
     const afterAudits = lastNumber + audits
     const records = await numberRecords(tx, tenant, afterAudits)
     const end = afterAudits + records.length
-    if (records.length > 0) await addToRollups(tx, tenant, records, { first: afterAudits + 1, last: end })
+    if (records.length > 0)
+      await addToRollups(tx, tenant, records, { first: afterAudits + 1, last: end, at: new Date(ctx.clock.now()) })
     const sub = await placeEvents(tx, tenant, { lastNumber, lastSub, end })
     if (end === lastNumber && sub === lastSub) return 'DONE'
     await tx.update(logState).set({ lastNumber: end, lastSub: sub }).where(eq(logState.tenant, tenant))
@@ -176,11 +185,12 @@ async function numberAudits(tx: Tx, tenant: string, last: number): Promise<numbe
 async function numberRecords(tx: Tx, tenant: string, last: number): Promise<FlightRecord[]> {
   const rows = await tx.execute(sql`
     update flight_record set number = ${last}::bigint + pending.place
-    from (select instance, epoch, sequence, row_number() over (order by arrival, sequence) as place
-          from (select instance, epoch, arrival, sequence from flight_record where tenant = ${tenant} and number is null
+    from (select instance, epoch, sequence, received_at, row_number() over (order by arrival, sequence) as place
+          from (select instance, epoch, arrival, sequence, received_at from flight_record where tenant = ${tenant} and number is null
                 order by arrival, sequence limit ${recordsPerRun}) as next) as pending
     where flight_record.tenant = ${tenant} and flight_record.instance = pending.instance
       and flight_record.epoch = pending.epoch and flight_record.sequence = pending.sequence
+      and flight_record.received_at = pending.received_at
     returning flight_record.number, flight_record.body`)
   const numbered = rows as unknown as { number: string; body: string }[]
   numbered.sort((a, b) => Number(a.number) - Number(b.number))

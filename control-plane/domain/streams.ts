@@ -9,11 +9,12 @@ import { followRecords } from './flight-tail.ts'
 import type { Interval } from './intervals.ts'
 import type { Change } from './plan.ts'
 import type { FlightFilter, RecordRow } from './records.ts'
+import { SpendFeeds } from './spend-feed.ts'
 import type { SpendDimension, SpendFilter, SpendGroup } from './spend-groups.ts'
 import { followSpend } from './spend-ticks.ts'
 import { StreamEnded } from './stream-ended.ts'
 import { Bell, subscription } from './subscription.ts'
-import { type Batch, logEnd, TenantReader } from './tenant-reader.ts'
+import { type Batch, logEnd, type Part, TenantReader } from './tenant-reader.ts'
 
 export { StreamEnded } from './stream-ended.ts'
 
@@ -92,6 +93,7 @@ const recheckMs = 200
 
 export function openStreams(ctx: Pick<Context, 'db' | 'clock'>): Streams {
   const readers = new Readers(ctx.db)
+  const feeds = new SpendFeeds(ctx, readers)
   const closing = new AbortController()
   const within = (signal: AbortSignal) => AbortSignal.any([signal, closing.signal])
   return {
@@ -99,7 +101,7 @@ export function openStreams(ctx: Pick<Context, 'db' | 'clock'>): Streams {
       subscription(within(signal), (running) => followEvents(ctx, readers, actor.tenant, args, running)),
     spendTicks: (actor, args, signal) => {
       const narrowed = { ...args, filter: ownOnly(actor, 'spend', args.filter) }
-      return subscription(within(signal), (running) => followSpend(ctx, readers, actor.tenant, narrowed, running))
+      return subscription(within(signal), (running) => followSpend(ctx, feeds, actor.tenant, narrowed, running))
     },
     flightTail: (actor, args, signal) => {
       const narrowed = { ...args, filter: ownOnly(actor, 'record', args.filter) }
@@ -144,24 +146,33 @@ export class Readers {
   async start(
     tenant: string,
     cursor: string | null | undefined,
+    part: Part,
     listener: (start: Pick<Start, 'after' | 'live'>) => (batch: Batch) => void,
   ): Promise<Start> {
-    const asked = cursor ? decodeCursor(cursor) : undefined
-    if (cursor && !asked) throw new StreamEnded('MALFORMED_CURSOR', 'after is not a cursor of this API.')
+    const { position: asked, beyond } = await this.positionOf(tenant, cursor)
     await this.#listen()
-    const end = asked && (await this.#db.withTenant(tenant, (tx) => logEnd(tx, tenant)))
-    const beyond = asked !== undefined && comparePositions(asked, end!) > 0
     const opening = this.#readers.get(tenant) ?? this.#open(tenant)
     const reader = await opening
     const live = reader.position
     const after = asked && !beyond ? asked : live
-    const leave = reader.attach(listener({ after, live }))
+    const leave = reader.attach(part, listener({ after, live }))
     reader.wake()
     const detach = () => {
       leave()
       if (reader.idle && this.#readers.get(tenant) === opening) this.#readers.delete(tenant)
     }
     return { after, live, beyond, detach }
+  }
+
+  /** What a cursor stands for, and whether it lies beyond the log's end; a cursor that is none ends the stream. */
+  async positionOf(
+    tenant: string,
+    cursor: string | null | undefined,
+  ): Promise<{ position: Position | undefined; beyond: boolean }> {
+    const position = cursor ? decodeCursor(cursor) : undefined
+    if (cursor && !position) throw new StreamEnded('MALFORMED_CURSOR', 'after is not a cursor of this API.')
+    const end = position && (await this.#db.withTenant(tenant, (tx) => logEnd(tx, tenant)))
+    return { position, beyond: position !== undefined && comparePositions(position, end!) > 0 }
   }
 
   /** Rings whenever this tenant's log may have moved. */

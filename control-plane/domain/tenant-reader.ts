@@ -1,10 +1,11 @@
-import { and, asc, eq, gt, lte, or } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, lte, or } from 'drizzle-orm'
 import { comparePositions, type Position } from '../../schema/cursor.ts'
 import type { Tx } from '../db/database.ts'
-import { flightRecord, logState, outboxEvent } from '../db/tables.ts'
+import { flightRecord, logState, outboxEvent, spendTick } from '../db/tables.ts'
 import type { Context } from './context.ts'
 import type { OutboxBody } from './outbox.ts'
 import { type RecordRow, rowOf } from './records.ts'
+import { recordsPerRun } from './sequencer.ts'
 import type { AliasNames } from './spend-groups.ts'
 import { aliasNames } from './spend-query.ts'
 
@@ -14,15 +15,24 @@ export interface PlacedEvent {
   body: OutboxBody
 }
 
-/** What the log gained: everything after the batch before, up to and with `end`. */
+/** What a listener follows. What nobody follows is not read. */
+export type Part = 'records' | 'runs' | 'events'
+
+/** What the log gained: everything after the batch before, up to and with `end`. Parts that nobody follows are empty. */
 export interface Batch {
   end: Position
   records: RecordRow[]
+  /** What the sequencer's runs added to spending, by minute and tuple. `end` never lies between records of one run. */
+  runs: RunRow[]
   events: PlacedEvent[]
   aliasNames: AliasNames
 }
 
-const recordsPerBatch = 1_000
+export type RunRow = typeof spendTick.$inferSelect
+
+/** More than one run of the sequencer, so that a batch can always end with a whole one. */
+const recordsPerBatch = 2 * recordsPerRun
+const runRowsPerBatch = 5_000
 const eventsPerBatch = 2_000
 
 /**
@@ -32,7 +42,7 @@ const eventsPerBatch = 2_000
 export class TenantReader {
   readonly #db: Context['db']
   readonly tenant: string
-  readonly #listeners = new Set<(batch: Batch) => void>()
+  readonly #listeners = new Map<(batch: Batch) => void, Part>()
   position: Position
   #running: Promise<void> | undefined
   #again = false
@@ -43,8 +53,8 @@ export class TenantReader {
     this.position = position
   }
 
-  attach(listener: (batch: Batch) => void): () => void {
-    this.#listeners.add(listener)
+  attach(part: Part, listener: (batch: Batch) => void): () => void {
+    this.#listeners.set(listener, part)
     return () => this.#listeners.delete(listener)
   }
 
@@ -67,40 +77,86 @@ export class TenantReader {
   async #follow() {
     while (this.#again && !this.idle) {
       this.#again = false
+      const parts = new Set(this.#listeners.values())
       const batch = await this.#db
-        .withTenant(this.tenant, (tx) => readBatch(tx, this.tenant, this.position), { isolation: 'SNAPSHOT' })
+        .withTenant(this.tenant, (tx) => readBatch(tx, this.tenant, this.position, parts), { isolation: 'SNAPSHOT' })
         .catch(() => undefined)
       if (!batch || comparePositions(batch.end, this.position) <= 0) continue
-      this.position = batch.end
       this.#again = true
-      for (const listener of this.#listeners) listener(batch)
+      // Somebody came meanwhile who follows what was not read: once more, for all.
+      if ([...this.#listeners.values()].some((part) => !parts.has(part))) continue
+      this.position = batch.end
+      for (const listener of this.#listeners.keys()) listener(batch)
     }
     // In the same step as the check above: a wake-up in between would be lost.
     this.#running = undefined
   }
 }
 
-/** Where a tenant's log ends now. */
-export async function logEnd(tx: Tx, tenant: string): Promise<Position & { eventsPruned: number }> {
-  const [row] = await tx.select().from(logState).where(eq(logState.tenant, tenant))
-  return { number: row?.lastNumber ?? -1, sub: row?.lastSub ?? 0, eventsPruned: row?.eventsPruned ?? -1 }
+export interface LogEnd extends Position {
+  /** Up to which number each is no longer kept; -1 = all of it is. */
+  eventsPruned: number
+  recordsPruned: number
+  ticksPruned: number
 }
 
-async function readBatch(tx: Tx, tenant: string, after: Position): Promise<Batch | undefined> {
+/** Where a tenant's log ends now, and from where on it is kept. */
+export async function logEnd(tx: Tx, tenant: string): Promise<LogEnd> {
+  const [row] = await tx.select().from(logState).where(eq(logState.tenant, tenant))
+  const { eventsPruned = -1, recordsPruned = -1, ticksPruned = -1 } = row ?? {}
+  return { number: row?.lastNumber ?? -1, sub: row?.lastSub ?? 0, eventsPruned, recordsPruned, ticksPruned }
+}
+
+async function readBatch(
+  tx: Tx,
+  tenant: string,
+  after: Position,
+  parts: ReadonlySet<Part>,
+): Promise<Batch | undefined> {
   const { number, sub } = await logEnd(tx, tenant)
   let end: Position = { number, sub }
   if (comparePositions(end, after) <= 0) return undefined
-  const records = await recordsBetween(tx, tenant, after.number, end.number, recordsPerBatch)
-  const last = records.at(-1)?.logIndex
-  if (records.length === recordsPerBatch && last !== end.number) end = { number: last!, sub: 0 }
-  const events = await eventsBetween(tx, tenant, after, end, eventsPerBatch)
+  const records = parts.has('records')
+    ? await recordsBetween(tx, tenant, after.number, end.number, recordsPerBatch)
+    : []
+  if (records.length === recordsPerBatch) end = await wholeRun(tx, tenant, records.at(-1)!.logIndex!, end)
+  const runs = parts.has('runs') ? await runsBetween(tx, tenant, after.number, end.number) : []
+  if (runs.length === runRowsPerBatch) end = { number: wholeRuns(runs).at(-1)!.number, sub: 0 }
+  const events = parts.has('events') ? await eventsBetween(tx, tenant, after, end, eventsPerBatch) : []
   if (events.length === eventsPerBatch) end = events.at(-1)!.position
   return {
     end,
     records: records.filter(({ logIndex }) => logIndex! <= end.number),
+    runs: runs.filter((run) => run.number <= end.number),
     events,
-    aliasNames: await aliasNames(tx, tenant),
+    aliasNames: runs.length > 0 ? await aliasNames(tx, tenant) : new Map(),
   }
+}
+
+/** The last end of a run that is not later than a number. */
+async function wholeRun(tx: Tx, tenant: string, last: number, end: Position): Promise<Position> {
+  const [run] = await tx
+    .select({ number: spendTick.number })
+    .from(spendTick)
+    .where(and(eq(spendTick.tenant, tenant), lte(spendTick.number, last)))
+    .orderBy(desc(spendTick.number))
+    .limit(1)
+  return run && run.number < end.number ? { number: run.number, sub: 0 } : end
+}
+
+async function runsBetween(tx: Tx, tenant: string, after: number, last: number): Promise<RunRow[]> {
+  return tx
+    .select()
+    .from(spendTick)
+    .where(and(eq(spendTick.tenant, tenant), gt(spendTick.number, after), lte(spendTick.number, last)))
+    .orderBy(asc(spendTick.number))
+    .limit(runRowsPerBatch)
+}
+
+/** Without the last run, which may have been cut; a single one is never larger than a batch. */
+function wholeRuns(rows: RunRow[]): RunRow[] {
+  const whole = rows.filter(({ number }) => number < rows.at(-1)!.number)
+  return whole.length > 0 ? whole : rows
 }
 
 /** Records with `after` < number ≤ `last`, in order. */

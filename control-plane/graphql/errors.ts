@@ -1,4 +1,5 @@
 import { GraphQLError } from 'graphql'
+import { DatabaseUnavailable } from '../db/trouble.ts'
 
 /**
  * Errors of the first channel: what no form can fix. They stand in the answer's `errors`, each with
@@ -22,6 +23,11 @@ export const errorCodes = {
   BAD_DOCUMENT: { status: 400, retryable: false, message: 'The document does not fit the schema.' },
   TOO_COMPLEX: { status: 400, retryable: false, message: 'The document asks for too much at once.' },
   TOO_LARGE: { status: 413, retryable: false, message: 'The request body is too large.' },
+  CURSOR_EXPIRED: {
+    status: 410,
+    retryable: false,
+    message: 'after is older than what is kept; read the present state and begin from its cursor.',
+  },
   TOO_SLOW: {
     status: 429,
     retryable: true,
@@ -44,6 +50,7 @@ function knownCode(error: GraphQLError): RequestErrorCode | undefined {
   const code = error.extensions.code
   if (typeof code === 'string' && code in errorCodes) return code as RequestErrorCode
   const original = error.originalError
+  if (original instanceof DatabaseUnavailable) return 'UNAVAILABLE'
   if (original instanceof GraphQLError) return knownCode(original)
   // An argument or variable that a scalar refused, or a document that did not parse or validate.
   const http = error.extensions.http as { status?: number } | undefined

@@ -107,6 +107,5 @@ class Guarded<Event> implements AsyncIterableIterator<Event> {
 
 function forReader(error: unknown): unknown {
   if (!(error instanceof StreamEnded)) return error
-  if (error.code === 'NOT_PERMITTED') return requestError('NOT_PERMITTED', error.message)
-  return requestError(error.code === 'TOO_SLOW' ? 'TOO_SLOW' : 'BAD_DOCUMENT', error.message)
+  return requestError(error.code === 'MALFORMED_CURSOR' ? 'BAD_DOCUMENT' : error.code, error.message)
 }

@@ -67,6 +67,15 @@ const SpendTick = builder.objectRef<SpendTickShape & { currency: string }>('Spen
   }),
 })
 
+const told = new WeakMap<SpendTickShape, SpendTickShape & { currency: string }>()
+
+/** One object for everybody who is sent the same tick, so that hosts can tell that it is the same. */
+function inCurrency(tick: SpendTickShape, currency: string): SpendTickShape & { currency: string } {
+  const known = told.get(tick) ?? { ...tick, currency }
+  told.set(tick, known)
+  return known
+}
+
 const FlightTick = builder.objectRef<FlightTickShape>('FlightTick').implement({
   fields: (t) => ({
     cursor: t.expose('cursor', { type: 'Cursor' }),
@@ -109,7 +118,7 @@ builder.subscriptionFields((t) => ({
       const asked = { ...args, groupBy: dimensionsOf(args.groupBy), filter: await spendFilter(ctx, args.filter) }
       return stream(ctx, mayFollowSpend, async function* (signal) {
         for await (const tick of ctx.domain.streams.spendTicks(ctx.actor, asked, signal))
-          yield { ...tick, currency: spec.currency }
+          yield inCurrency(tick, spec.currency)
       })
     },
     resolve: (tick) => tick,

@@ -3,6 +3,7 @@ import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql'
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws'
 import { makeHandler } from 'graphql-ws/use/bun'
 import { mintId } from '../../schema/ids.ts'
+import { DatabaseUnavailable } from '../db/trouble.ts'
 import { finishError, requestError } from '../graphql/errors.ts'
 import { bearerOf, type Caller, callerByToken } from './caller.ts'
 import type { Yoga } from './graphql.ts'
@@ -16,6 +17,9 @@ export interface GraphqlSocketData {
   caller: Caller | undefined
 }
 
+/** As registered with IANA; graphql-ws clients take it as worth another try. */
+const tryAgainLater = 1013
+
 type Socket = ServerWebSocket<GraphqlSocketData>
 type Enveloped = ExecutionArgs & {
   rootValue: { execute: (args: unknown) => ExecutionResult; subscribe: (args: unknown) => ExecutionResult }
@@ -27,15 +31,22 @@ export function graphqlSocket(yoga: Yoga, options: GraphqlOptions): WebSocketHan
   const handler = makeHandler({
     connectionInitWaitTimeout: socketBounds.initWaitMs,
     onConnect: async ({ extra, connectionParams }) => {
-      const data = (extra.socket as unknown as Socket).data
+      const socket = extra.socket as unknown as Socket
+      const { data } = socket
       const token = bearerOf(connectionParams?.authorization)
-      data.caller = token ? await callerByToken(options.ctx, token, data.address) : data.session
+      try {
+        data.caller = token ? await callerByToken(options.ctx, token, data.address) : data.session
+      } catch (error) {
+        if (!(error instanceof DatabaseUnavailable)) throw error
+        socket.close(tryAgainLater, 'Try again later')
+      }
       return data.caller !== undefined
     },
     onSubscribe: async ({ extra, subscriptions }, _id, params) => {
       const socket = extra.socket as unknown as Socket
       if (Object.keys(subscriptions).length > socketBounds.operationsMax) return [requestError('TOO_MANY_STREAMS')]
-      const caller = await stillGood(socket)
+      const caller = await stillGood(socket).catch(unavailable)
+      if (caller instanceof GraphQLError) return [caller]
       const refusal = refusalOf(caller, params, options.sessionDocuments)
       return refusal ? [refusal] : prepare(yoga, caller, params)
     },
@@ -51,6 +62,11 @@ export function graphqlSocket(yoga: Yoga, options: GraphqlOptions): WebSocketHan
     },
   }) as unknown as WebSocketHandler<GraphqlSocketData>
   return { ...handler, message: bounded(handler, socketBounds.messageBytesMax) }
+}
+
+function unavailable(error: unknown): GraphQLError {
+  if (error instanceof DatabaseUnavailable) return requestError('UNAVAILABLE', error.message)
+  throw error
 }
 
 /** A token may have been revoked since the socket opened: it then closes with 4403. */

@@ -4,7 +4,9 @@ import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga'
 import type { GraphContext } from '../graphql/context.ts'
 import { requestError } from '../graphql/errors.ts'
 import { schema } from '../graphql/schema.ts'
+import { mapEach } from './map-each.ts'
 import { contextOf, finishResult, type GraphqlOptions, type HostContext, parseBounded, refusalOf } from './operation.ts'
+import { sharedResults } from './shared-results.ts'
 import { resumableSse } from './sse.ts'
 
 type Initial = YogaInitialContext & HostContext
@@ -33,6 +35,7 @@ export function makeYoga(options: GraphqlOptions) {
       admission(options.sessionDocuments),
       boundedDocuments(),
       finishedErrors(report),
+      sharedResults(),
       resumableSse(),
     ],
   })
@@ -88,24 +91,6 @@ function finishedErrors(report: GraphqlOptions['report']): Plugin<object, HostCo
     onResultProcess({ result, setResult, serverContext }) {
       if (!isAsyncIterable(result) && !Array.isArray(result))
         setResult(finishResult(result as ExecutionResult, serverContext.requestId, report))
-    },
-  }
-}
-
-/** As `map` of an array. Not an async generator: `return` must reach the source even while its `next` is pending. */
-function mapEach<T>(source: AsyncIterable<T>, map: (value: T) => T): AsyncIterableIterator<T> {
-  const iterator = source[Symbol.asyncIterator]()
-  return {
-    [Symbol.asyncIterator]() {
-      return this
-    },
-    async next() {
-      const next = await iterator.next()
-      return next.done ? next : { done: false, value: map(next.value) }
-    },
-    async return(value) {
-      await iterator.return?.(value)
-      return { done: true, value }
     },
   }
 }

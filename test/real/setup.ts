@@ -3,13 +3,14 @@ import { installChromium } from './chromium.ts'
 import { installModelServer } from './model-server.ts'
 import { installNginx } from './nginx.ts'
 import { installPortkey } from './portkey.ts'
-import { installPostgres } from './postgres.ts'
+import { installPostgres, installPostgres14 } from './postgres.ts'
 import { installWrk } from './wrk.ts'
 
 /** Every component that is installed, by the name `--only` knows. */
 const installs: Record<string, () => Promise<string>> = {
   'model-server': installModelServer,
   postgres: installPostgres,
+  'postgres-14': installPostgres14,
   chromium: installChromium,
   wrk: installWrk,
   nginx: installNginx,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import postgresClient from 'postgres'
 import { type Database, openDatabase } from '../../control-plane/db/database.ts'
-import { type Postgres, postgres } from '../real/postgres.ts'
+import { installPostgres14, type Postgres, postgres } from '../real/postgres.ts'
 
 /** A database to hold a promise on, opened anew and empty. */
 export interface Opened {
@@ -36,7 +36,19 @@ export async function onPostgres(server: Postgres): Promise<Opened & { url: stri
   return { db, url, stop: () => db.close() }
 }
 
-/** True where starting a server takes no installation. */
+/** True where starting a server of Debian's version takes no installation. */
 export const hasPostgres = () => existsSync('/usr/lib/postgresql')
+
+/** True where the oldest supported server can run here. Where it must (`CI=true`), that it cannot is an Error with the way out. */
+export async function hasPostgres14(): Promise<boolean> {
+  try {
+    await installPostgres14()
+    return true
+  } catch (error) {
+    if (process.env.CI === 'true') throw error
+    console.error(String(error))
+    return false
+  }
+}
 
 export { type Postgres, postgres }

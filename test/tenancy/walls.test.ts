@@ -6,22 +6,23 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDatabase } from '../../control-plane/db/database.ts'
 import { StartRefused } from '../../control-plane/db/driver.ts'
 import * as schema from '../../control-plane/db/tables.ts'
-import { hasPostgres, type Opened, onPglite, onPostgres, type Postgres, plainUser, postgres } from './databases.ts'
+import { hasPostgres14, type Opened, onPglite, onPostgres, type Postgres, plainUser, postgres } from './databases.ts'
 
 const { logState, resource, tenant: tenantTable } = schema
 const tables = Object.values(schema).filter((one) => is(one, PgTable)) as PgTable[]
 const tenantTables = tables.filter((table) => getTableName(table) !== 'installation')
 
+const onServer = await hasPostgres14()
 let server: Postgres | undefined
 beforeAll(async () => {
-  server = hasPostgres() ? await postgres({ fast: true }) : undefined
+  server = onServer ? await postgres({ fast: true, version: 14 }) : undefined
 })
 afterAll(async () => server?.stop())
 
 const databases: [string, () => Promise<Opened>][] = [['PGlite', onPglite]]
-if (hasPostgres()) databases.push(['a PostgreSQL server', () => onPostgres(server!)])
+if (onServer) databases.push(['PostgreSQL 14', () => onPostgres(server!)])
 
-if (hasPostgres())
+if (onServer)
   describe('a PostgreSQL user', () => {
     it('who may not create roles that are missing is refused with one sentence', async () => {
       const url = await plainUser(server!, false)
@@ -63,11 +64,18 @@ describe.each(databases)('the second wall on %s', (_, open) => {
     const rows = (await opened.db.withInstallation((tx) =>
       tx.execute(sql`
         select relname as name from pg_class
-        where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and not
+        where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and not relispartition and not
           (relrowsecurity and relforcerowsecurity and
            (select count(*) from pg_policy where polrelid = pg_class.oid and polcmd = '*') = 2)`),
     )) as unknown as { name: string }[]
     expect(rows.map(({ name }) => name).sort()).toEqual(['installation', 'schema_migration'])
+    const partitions = (await opened.db.withInstallation((tx) =>
+      tx.execute(sql`
+        select relrowsecurity and relforcerowsecurity as walled, has_table_privilege('sluice_tenant', oid, 'select') as open
+        from pg_class where relispartition and relkind = 'r'`),
+    )) as unknown as { walled: boolean; open: boolean }[]
+    expect(partitions.length).toBeGreaterThan(0)
+    for (const partition of partitions) expect(partition).toEqual({ walled: true, open: false })
     for (const table of tenantTables) {
       const column = getTableName(table) === 'tenant' ? 'id' : 'tenant'
       const policies = getTableConfig(table).policies.map(({ name }) => name)

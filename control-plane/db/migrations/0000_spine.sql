@@ -76,6 +76,7 @@ CREATE TABLE "flight_record" (
 	"id" text NOT NULL,
 	"hash" text NOT NULL,
 	"arrival" bigint NOT NULL,
+	"received_at" timestamp (3) with time zone NOT NULL,
 	"number" bigint,
 	"at" timestamp (3) with time zone NOT NULL,
 	"team" text,
@@ -94,7 +95,7 @@ CREATE TABLE "flight_record" (
 	"request_labels" jsonb NOT NULL,
 	"cost" numeric(38, 12) NOT NULL,
 	"body" text NOT NULL,
-	CONSTRAINT "flight_record_tenant_instance_epoch_sequence_pk" PRIMARY KEY("tenant","instance","epoch","sequence")
+	CONSTRAINT "flight_record_tenant_instance_epoch_sequence_received_at_pk" PRIMARY KEY("tenant","instance","epoch","sequence","received_at")
 );
 --> statement-breakpoint
 ALTER TABLE "flight_record" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
@@ -157,7 +158,9 @@ CREATE TABLE "log_state" (
 	"tenant" text PRIMARY KEY NOT NULL,
 	"last_number" bigint DEFAULT -1 NOT NULL,
 	"last_sub" bigint DEFAULT 0 NOT NULL,
-	"events_pruned" bigint DEFAULT -1 NOT NULL
+	"events_pruned" bigint DEFAULT -1 NOT NULL,
+	"records_pruned" bigint DEFAULT -1 NOT NULL,
+	"ticks_pruned" bigint DEFAULT -1 NOT NULL
 );
 --> statement-breakpoint
 ALTER TABLE "log_state" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
@@ -267,6 +270,7 @@ CREATE TABLE "spend_tick" (
 	"tenant" text NOT NULL,
 	"number" bigint NOT NULL,
 	"first" bigint NOT NULL,
+	"written_at" timestamp (3) with time zone NOT NULL,
 	"at" timestamp (3) with time zone NOT NULL,
 	"tuple" text NOT NULL,
 	"team" text NOT NULL,
@@ -288,7 +292,7 @@ CREATE TABLE "spend_tick" (
 	"cached_input_tokens" bigint NOT NULL,
 	"output_tokens" bigint NOT NULL,
 	"latency" jsonb NOT NULL,
-	CONSTRAINT "spend_tick_tenant_number_at_tuple_pk" PRIMARY KEY("tenant","number","at","tuple")
+	CONSTRAINT "spend_tick_tenant_number_at_tuple_written_at_pk" PRIMARY KEY("tenant","number","at","tuple","written_at")
 );
 --> statement-breakpoint
 ALTER TABLE "spend_tick" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
@@ -311,7 +315,7 @@ CREATE INDEX "audit_entry_pending" ON "audit_entry" USING btree ("tenant","seque
 CREATE INDEX "enrolment_token_hash" ON "enrolment_token" USING btree ("hash");--> statement-breakpoint
 CREATE INDEX "enrolment_token_plane" ON "enrolment_token" USING btree ("tenant","data_plane");--> statement-breakpoint
 CREATE INDEX "flight_record_id" ON "flight_record" USING btree ("tenant","id");--> statement-breakpoint
-CREATE UNIQUE INDEX "flight_record_number" ON "flight_record" USING btree ("tenant","number");--> statement-breakpoint
+CREATE UNIQUE INDEX "flight_record_number" ON "flight_record" USING btree ("tenant","number","received_at");--> statement-breakpoint
 CREATE INDEX "flight_record_pending" ON "flight_record" USING btree ("tenant","arrival","sequence") WHERE number is null;--> statement-breakpoint
 CREATE INDEX "flight_record_at" ON "flight_record" USING btree ("tenant","at","id");--> statement-breakpoint
 CREATE INDEX "flight_record_project" ON "flight_record" USING btree ("tenant","project","at");--> statement-breakpoint

@@ -6,6 +6,7 @@ import { latencyRows } from './latency.ts'
 import { memoryRows } from './memory.ts'
 import { nginxRows } from './nginx.ts'
 import { portkeyRows } from './portkey.ts'
+import { recordRows } from './records.ts'
 import { sluiceRows } from './sluice.ts'
 import { snapshotRows } from './snapshot.ts'
 
@@ -20,6 +21,7 @@ export const rows: Row[] = [
   ...durabilityRows,
   ...memoryRows,
   ...snapshotRows,
+  ...recordRows,
 ]
 
 /** The rows asked for and those that they are held against. */
