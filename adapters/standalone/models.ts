@@ -1,5 +1,6 @@
 import type { Arrival } from '../../data-plane/arrival.ts'
 import { authenticate, checkKey } from '../../data-plane/authenticate.ts'
+import { geminiGenerate } from '../../data-plane/codecs/gemini-generate/index.ts'
 import { openaiChat } from '../../data-plane/codecs/openai-chat/index.ts'
 import { usableAliases } from '../../data-plane/plan.ts'
 import type { Ports } from '../../data-plane/ports.ts'
@@ -26,10 +27,28 @@ export function showModel(caller: Caller, name: string | undefined, ports: Ports
     : refusalAnswer(openaiChat, refuse('unknown_alias', undefined, 'model'))
 }
 
-/** The name in the path, slashes and all. */
+/** GET /v1beta/models, in Gemini's shape. All of them are one page. */
+export function listGeminiModels(caller: Caller, ports: Ports): Response {
+  const aliases = aliasesFor(caller, ports)
+  if (isRefusal(aliases)) return refusalAnswer(geminiGenerate, aliases)
+  return Response.json({ models: aliases.map(geminiModel) })
+}
+
+/** GET /v1beta/models/{name}. */
+export function showGeminiModel(caller: Caller, name: string | undefined, ports: Ports): Response {
+  const aliases = aliasesFor(caller, ports)
+  if (isRefusal(aliases)) return refusalAnswer(geminiGenerate, aliases)
+  const alias = aliases.find((each) => each.name === name)
+  return alias
+    ? Response.json(geminiModel(alias))
+    : refusalAnswer(geminiGenerate, refuse('unknown_alias', undefined, 'model'))
+}
+
+/** The name in the path behind `…/models/`, slashes and all. */
 export function modelIn(request: Request): string | undefined {
   try {
-    return decodeURIComponent(new URL(request.url).pathname.slice('/v1/models/'.length))
+    const { pathname } = new URL(request.url)
+    return decodeURIComponent(pathname.slice(pathname.indexOf('/models/') + '/models/'.length))
   } catch {
     return undefined
   }
@@ -43,3 +62,17 @@ function aliasesFor(caller: Caller, ports: Ports): RunningAlias[] | Refusal {
 }
 
 const modelObject = ({ name }: RunningAlias) => ({ id: name, object: 'model', created: 0, owned_by: 'sluice' })
+
+/** What the route's first model is declared to take; 0 where nothing is declared. */
+function geminiModel({ name, route }: RunningAlias): object {
+  const model = route.targets[0]?.model
+  return {
+    name: `models/${name}`,
+    baseModelId: name,
+    version: '1',
+    displayName: name,
+    inputTokenLimit: model?.contextTokens ?? 0,
+    outputTokenLimit: model?.maxOutputTokens ?? 0,
+    supportedGenerationMethods: ['generateContent', 'streamGenerateContent', 'countTokens'],
+  }
+}

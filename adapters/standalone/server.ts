@@ -10,8 +10,8 @@ import { Bodies, type HeldBody } from './bodies.ts'
 import { Drive, type Driver } from './drive.ts'
 import { keyOf } from './key.ts'
 import type { Metrics } from './metrics.ts'
-import { listModels, modelIn, showModel } from './models.ts'
-import { type Door, doors, servedPaths } from './surface.ts'
+import { listGeminiModels, listModels, modelIn, showGeminiModel, showModel } from './models.ts'
+import { type Door, doors, geminiDoor, servedPaths } from './surface.ts'
 import { Watches } from './watch.ts'
 
 export interface GatewayOptions {
@@ -84,7 +84,15 @@ export function serveGateway(options: GatewayOptions): Gateway {
     routes: {
       ...Object.fromEntries(doors.map((door) => [door.path, { POST: serve.bind(null, door) }])),
       '/v1/models': { GET: (request, server) => listModels(callerOf(request, server), ports) },
-      '/v1/models/*': { GET: (request, server) => showModel(callerOf(request, server), modelIn(request), ports) },
+      '/v1/models/*': {
+        GET: (request, server) => showModel(callerOf(request, server), modelIn(request), ports),
+        POST: serve.bind(null, geminiDoor),
+      },
+      '/v1beta/models': { GET: (request, server) => listGeminiModels(callerOf(request, server), ports) },
+      '/v1beta/models/*': {
+        GET: (request, server) => showGeminiModel(callerOf(request, server), modelIn(request), ports),
+        POST: serve.bind(null, geminiDoor),
+      },
     },
     fetch: (request) => refusalAnswer(openaiChat, refuse('unknown_endpoint', unknownSentence(request))),
     error: (error) => {

@@ -34,7 +34,7 @@ export interface PassingDialect {
   /** The body of a refusal as this protocol tells errors. */
   renderRefusal(refusal: Refusal): string
   /** A refusal within a stream that has begun; `told` is the provider's own error where it passes. */
-  renderStreamRefusal(refusal: Refusal, told?: string): string
+  renderStreamRefusal(refusal: Refusal, told?: string, stream?: BrokenStream): string
   /** Headers of the client's that go on to a provider of the same protocol; a name may end in `*`. */
   readonly forwards: readonly string[]
 }
@@ -51,6 +51,12 @@ export interface Dialect extends PassingDialect {
 
 export function isTranslatable(dialect: PassingDialect): dialect is Dialect {
   return 'neutral' in dialect
+}
+
+/** A stream that ends in a refusal: `begun` where the client has seen some of it. */
+export interface BrokenStream {
+  request: AdmittedRequest
+  begun: boolean
 }
 
 /** The provider's side of a protocol: requests written for it, its answers and errors read. */
