@@ -41,7 +41,7 @@ export const geminiDoor: Door = { path: '/v1beta/models/*', dialect: geminiGener
 
 /** As Google's SDK asks Vertex AI, with a project and without (`vertexai: true` and a base URL of its own). */
 function vertexPaths(version: string): string[] {
-  const below = 'publishers/google/models/*'
+  const below = 'publishers/:publisher/models/*'
   return [`/${version}/${below}`, `/${version}/projects/:project/locations/:location/${below}`]
 }
 

@@ -27,6 +27,11 @@ export interface PassingDialect {
   ceiling(request: AdmittedRequest, model: RunningModel): TokenCeiling
   /** The client's own text for a provider of the same protocol, changed only where the gateway must. */
   pass(request: AdmittedRequest, target: EncodeTarget): Encoded
+  /**
+   * The answer to a request for a count (`Operation`) where no provider can be asked for it in this protocol: an estimate, made
+   * from what is seen. Absent: such a request is refused.
+   */
+  countHere?(request: AdmittedRequest, model: RunningModel): string
   /** Follows an answer that passes as it is. */
   passing(request: AdmittedRequest): AnswerDecoder
   /** What a provider's error means, where it speaks the same protocol. */

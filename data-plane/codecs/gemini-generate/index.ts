@@ -1,6 +1,7 @@
 import type { Dialect, Protocol } from '../codec.ts'
 import { GeminiAnswerDecoder } from './answer.ts'
 import { geminiCeiling } from './ceilings.ts'
+import { CountDecoder, countHere } from './count.ts'
 import { readGeminiError, renderGeminiRefusal, renderGeminiStreamRefusal } from './errors.ts'
 import { geminiReader } from './read-answer.ts'
 import { readGeminiRequest } from './read-request.ts'
@@ -17,9 +18,11 @@ export const geminiGenerate: Dialect & Protocol = {
   ceiling: (request, model) => geminiCeiling(request as GeminiRequest, model),
   pass: (request, target) => passGemini(request as GeminiRequest, target),
   passing(request) {
-    const { framing, candidates } = request as GeminiRequest
+    const { framing, candidates, operation } = request as GeminiRequest
+    if (operation === 'count') return new CountDecoder()
     return framing === 'plain' ? new GeminiAnswerDecoder(candidates) : new GeminiStreamDecoder(framing, candidates)
   },
+  countHere: (request, model) => countHere(request as GeminiRequest, model),
   neutral: (request) => readGeminiRequest(request as GeminiRequest),
   writer: (request) =>
     request.streamed

@@ -9,7 +9,8 @@ const methods: Record<string, Pick<Call, 'operation' | 'streamed'>> = {
 
 /**
  * Reads `…/models/{name}:{method}`. The name is whatever stands between, slashes and escapes included; it is only ever looked
- * up among the aliases. Undefined where that is no path of this protocol.
+ * up among the aliases. Google's SDK writes a name with a slash as another publisher's, in its mode for Vertex AI. Undefined
+ * where that is no path of this protocol.
  */
 export function geminiCall(pathname: string, query: string): Call | undefined {
   const from = pathname.indexOf('/models/')
@@ -18,7 +19,13 @@ export function geminiCall(pathname: string, query: string): Call | undefined {
   const colon = named?.lastIndexOf(':') ?? -1
   if (named === undefined || colon < 1) return undefined
   const method = Object.hasOwn(methods, named.slice(colon + 1)) ? methods[named.slice(colon + 1)] : undefined
-  return method && { ...method, model: named.slice(0, colon), query }
+  return method && { ...method, model: publisherIn(pathname.slice(0, from)) + named.slice(0, colon), query }
+}
+
+function publisherIn(before: string): string {
+  const at = before.lastIndexOf('/publishers/')
+  const publisher = at < 0 ? 'google' : decoded(before.slice(at + '/publishers/'.length))
+  return publisher === undefined || publisher === 'google' ? '' : `${publisher}/`
 }
 
 function decoded(text: string): string | undefined {
