@@ -8,11 +8,7 @@ const none: Uint8Array[] = []
 export class GeminiAnswerDecoder implements AnswerDecoder {
   readonly complete = false
   readonly #gathered = new Gathered()
-  readonly #followed: Followed
-
-  constructor(candidates: number) {
-    this.#followed = new Followed(candidates)
-  }
+  readonly #followed = new Followed()
 
   get facts(): AnswerFacts {
     return this.#followed.facts

@@ -15,6 +15,7 @@ import type { GeminiRequest } from './request.ts'
  * | `candidateCount` | multiplies it |
  * | `thinkingConfig` | within `maxOutputTokens` |
  * | `responseModalities` beyond text | the model's most, since no limit is known to hold for pictures and speech |
+ * | `serviceTier` | passes; its factor is the price sheet's |
  * | `cachedContent`, `fileData`, media, Google's own tools | the model's whole context |
  */
 export function geminiCeiling(

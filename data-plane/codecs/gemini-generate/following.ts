@@ -8,13 +8,12 @@ export class Followed {
   readonly facts: AnswerFacts = { usage: undefined, finishReason: null, outputBytes: 0, hiddenOutput: true }
   /** A candidate was told, or why there is none. */
   hasAnswer = false
-  readonly #finished = new Set<number>()
+  readonly #seen = new Set<unknown>()
+  readonly #finished = new Set<unknown>()
 
-  constructor(readonly candidates: number) {}
-
-  /** Every candidate that was wanted has ended, or the prompt was blocked. */
+  /** Every candidate that was seen has ended, or the prompt was blocked. Another one can still begin. */
   get isOver(): boolean {
-    return this.#finished.size >= this.candidates
+    return this.hasEnd && this.#finished.size === this.#seen.size
   }
 
   /** Some candidate has ended. */
@@ -43,15 +42,17 @@ export class Followed {
     if (typeof reason !== 'string') return
     this.facts.finishReason = reason
     this.hasAnswer = true
-    for (let index = 0; index < this.candidates; index++) this.#finished.add(index)
+    this.#seen.add('prompt')
+    this.#finished.add('prompt')
   }
 
   #count(candidate: unknown): boolean {
     const { index = 0, content, finishReason } = (candidate ?? {}) as Record<string, unknown>
     const parts = (content as { parts?: unknown } | undefined)?.parts
+    if (this.#seen.size < candidatesMax) this.#seen.add(index)
     if (typeof finishReason === 'string' && finishReason !== 'FINISH_REASON_UNSPECIFIED') {
       if (index === 0) this.facts.finishReason = finishReason
-      this.#finished.add(Number(index))
+      if (this.#seen.has(index)) this.#finished.add(index)
     }
     if (content !== undefined || finishReason !== undefined) this.hasAnswer = true
     if (!Array.isArray(parts)) return false
@@ -59,6 +60,9 @@ export class Followed {
     return parts.length > 0
   }
 }
+
+/** No request asks for more. */
+const candidatesMax = 128
 
 function bytesOf(part: unknown): number {
   const text = (part as { text?: unknown } | null)?.text

@@ -18,9 +18,9 @@ export const geminiGenerate: Dialect & Protocol = {
   ceiling: (request, model) => geminiCeiling(request as GeminiRequest, model),
   pass: (request, target) => passGemini(request as GeminiRequest, target),
   passing(request) {
-    const { framing, candidates, operation } = request as GeminiRequest
+    const { framing, operation } = request as GeminiRequest
     if (operation === 'count') return new CountDecoder()
-    return framing === 'plain' ? new GeminiAnswerDecoder(candidates) : new GeminiStreamDecoder(framing, candidates)
+    return framing === 'plain' ? new GeminiAnswerDecoder() : new GeminiStreamDecoder(framing)
   },
   countHere: (request, model) => countHere(request as GeminiRequest, model),
   neutral: (request) => readGeminiRequest(request as GeminiRequest),

@@ -3,6 +3,7 @@ import { editMembers } from '../../json-members.ts'
 import { wrongField } from '../admission.ts'
 import type { AdmittedRequest, Call, Encoded, EncodeTarget } from '../codec.ts'
 import type { Json } from '../json.ts'
+import type { Feature } from '../neutral.ts'
 import { camel, type ProtoBody, readProtoBody } from './names.ts'
 import { geminiPath } from './paths.ts'
 import { untagContents } from './signatures.ts'
@@ -97,7 +98,7 @@ const mostOf = { maxOutputTokens: 1e9, candidateCount: 128 }
  * The client's own text; only its output limit is lowered to the model's, or the model's default put in. What another
  * protocol signed, and this gateway told as a signature of Gemini's, is taken out again.
  */
-export function passGemini(request: GeminiRequest, target: EncodeTarget): Encoded {
+export function passGemini(request: GeminiRequest, target: EncodeTarget): Encoded & { lost?: Feature[] } {
   const { read, operation, streamed } = request
   const edits: Record<string, string> = {}
   if (operation === 'count') {
@@ -109,7 +110,8 @@ export function passGemini(request: GeminiRequest, target: EncodeTarget): Encode
   const contents = untagContents(read.text, read.body.contents, target.upstreamName)
   if (contents) edits[read.spelling('contents')] = JSON.stringify(contents)
   const method = streamed ? 'streamGenerateContent' : 'generateContent'
-  return { path: geminiPath(target, method), body: editMembers(read.text, read.members, edits) }
+  const body = editMembers(read.text, read.members, edits)
+  return { path: geminiPath(target, method), body, ...(contents && { lost: ['signatures'] }) }
 }
 
 /** A request to be counted whole names its model a second time. */

@@ -13,15 +13,14 @@ import type { Framing } from './request.ts'
 export class GeminiStreamDecoder implements AnswerDecoder {
   complete = false
   readonly #cutter = new SseCutter(eventBytesMax)
-  readonly #followed: Followed
+  readonly #followed = new Followed()
   readonly #frames: Frames
   #held: Uint8Array[] = []
   /** Met behind pieces that are good: told by `end`, so that an answer does not depend on how it was cut. */
   #fault: AnswerFault | undefined
 
-  constructor(framing: Framing, candidates: number) {
+  constructor(framing: Framing) {
     this.#frames = new Frames(framing)
-    this.#followed = new Followed(candidates)
   }
 
   get facts(): AnswerFacts {
@@ -57,16 +56,30 @@ export class GeminiStreamDecoder implements AnswerDecoder {
   /** Some models say in every piece why they end: what is held is released again where content follows. */
   #follow(event: SseEvent | SseProblem, released: Uint8Array[]): AnswerFault | undefined {
     if (typeof event === 'string') return brokeOff(problems[event])
-    if (event.data === undefined) {
-      // A list has no place for comments.
-      if (this.#frames.framing === 'sse') (this.#held.length > 0 ? this.#held : released).push(event.raw)
-      return undefined
-    }
+    if (event.data === undefined) return this.#pass(event.raw, released)
     const content = this.#followed.read(event.data, 'An event of its')
     if (typeof content === 'object') return content
-    if (content && this.#held.length > 0) released.push(...this.#held.splice(0))
-    const into = this.#followed.isOver ? this.#held : released
-    into.push(this.#frames.frame(event.data, event.raw))
+    const { isOver } = this.#followed
+    if ((content || !isOver) && this.#held.length > 0) released.push(...this.#held.splice(0))
+    const piece = this.#frames.frame(event.data, event.raw)
+    if (isOver) return this.#hold(piece)
+    released.push(piece)
     return undefined
   }
+
+  /** A comment, or the rest of a line end; a list has no place for either. */
+  #pass(raw: Uint8Array, released: Uint8Array[]): AnswerFault | undefined {
+    if (this.#frames.framing === 'array') return undefined
+    if (this.#held.length > 0) return this.#hold(raw)
+    released.push(raw)
+    return undefined
+  }
+
+  #hold(piece: Uint8Array): AnswerFault | undefined {
+    this.#held.push(piece)
+    return this.#held.length > heldMax ? brokeOff('It went on and on behind its end.') : undefined
+  }
 }
+
+/** Behind the end come a piece of usage or two. */
+const heldMax = 100

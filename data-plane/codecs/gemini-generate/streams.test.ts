@@ -58,7 +58,7 @@ function read(chunks: Uint8Array[]): NeutralEvent[] {
 }
 
 function passed(chunks: Uint8Array[], framing: 'sse' | 'array') {
-  const decoder = new GeminiStreamDecoder(framing, 1)
+  const decoder = new GeminiStreamDecoder(framing)
   const before = chunks.flatMap((chunk) => good(decoder.push(chunk)))
   const held = good(decoder.end())
   return { before: text(before), held: text(held), facts: decoder.facts }
@@ -96,12 +96,30 @@ describe.each(Object.entries(recorded))('a stream of %s', (_, pieces) => {
     const shorter = bytesOf(pieces.slice(0, -1))
     if (pieces.slice(0, -1).some((one) => JSON.stringify(one).includes('finishReason'))) return
     for (const framing of ['sse', 'array'] as const) {
-      const decoder = new GeminiStreamDecoder(framing, 1)
+      const decoder = new GeminiStreamDecoder(framing)
       decoder.push(shorter)
       expect(decoder.end()).toMatchObject({ refusal: { refused: 'upstream_broke_off' }, free: false })
     }
     expect(() => read([shorter])).toThrow('upstream_broke_off')
   })
+})
+
+it('takes a stream that goes on behind its end for no answer', () => {
+  const decoder = new GeminiStreamDecoder('sse')
+  decoder.push(bytesOf([piece([{ text: 'a' }], {}, { finishReason: 'STOP' })]))
+  const more = bytesOf(Array(200).fill({ usageMetadata: usage }))
+  expect(decoder.push(more)).toMatchObject({ refusal: { refused: 'upstream_broke_off' } })
+})
+
+it('holds the end of several candidates until all that began have ended', () => {
+  const decoder = new GeminiStreamDecoder('sse')
+  const first = piece([{ text: 'a' }], {}, { finishReason: 'STOP' })
+  const second = piece([{ text: 'b' }], {}, { index: 1 })
+  const last = piece([{ text: 'c' }], {}, { index: 1, finishReason: 'STOP' })
+  expect(text(good(decoder.push(bytesOf([first]))))).toBe('')
+  expect(text(good(decoder.push(bytesOf([second]))))).toBe(bytesOf([first, second]).toString())
+  expect(text(good(decoder.push(bytesOf([last]))))).toBe('')
+  expect(text(good(decoder.end()))).toBe(bytesOf([last]).toString())
 })
 
 describe('events', () => {

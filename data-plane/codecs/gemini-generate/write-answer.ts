@@ -136,7 +136,7 @@ class Choice {
     switch (event.type) {
       case 'thought':
         this.#closeCalls()
-        this.#thought.text += event.text
+        if (this.#thought.text.length < heldMax) this.#thought.text += event.text
         if (this.showsThoughts) this.#join(event.text, ',"thought":true')
         break
       case 'signature':
@@ -217,13 +217,14 @@ class Choice {
 
   #open({ call, id, name, signature }: Extract<NeutralEvent, { type: 'toolCall' }>): void {
     if (signature?.from === 'GEMINI_GENERATE') this.#signed ||= signature.value
-    this.#calls.set(call, { id, name, json: '', signed: this.#takeSigned() })
+    if (this.#calls.size < callsMax) this.#calls.set(call, { id, name, json: '', signed: this.#takeSigned() })
   }
 
   #append({ call, json }: Extract<NeutralEvent, { type: 'arguments' }>): void {
     const open = this.#calls.get(call)
-    if (open) open.json += json
-    else this.#lose(false)
+    // Arguments past the bound are no object any more, and are left out with the others that are none.
+    if (open && open.json.length < heldMax) open.json += json
+    else if (!open) this.#lose(false)
   }
 
   /** Arguments that were cut off are no object: the call is left out, and the reason says why. */
@@ -252,6 +253,10 @@ class Choice {
     return `,"logprobsResult":${JSON.stringify(result)}`
   }
 }
+
+/** Characters of one call's arguments, or of one thought, that wait for their end; and calls that do. */
+const heldMax = 8 * 1024 * 1024
+const callsMax = 1_000
 
 const emptyThought = (): Thought => ({ type: 'thought', text: '', signature: null, encrypted: false })
 const logprobOf = ({ token, logprob }: { token: string; logprob: number }) => ({ token, logProbability: logprob })
