@@ -162,6 +162,7 @@ function attachLogprobs(events: NeutralEvent[], result: Json | undefined): void 
   )
 }
 
-function logprobOf({ token, logProbability }: Json) {
+function logprobOf(given: Json | null) {
+  const { token, logProbability } = given ?? {}
   return { token: String(token ?? ''), logprob: Number(logProbability ?? 0), bytes: null }
 }

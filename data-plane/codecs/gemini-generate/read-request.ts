@@ -42,7 +42,7 @@ export function readGeminiRequest({ body, config: written, streamed }: GeminiReq
     output: readFormat(config, foreign),
     sampling: readSampling(config),
     maxOutputTokens: config.maxOutputTokens ?? null,
-    stop: (config.stopSequences ?? []).filter((one: unknown) => typeof one === 'string'),
+    stop: texts(config.stopSequences),
     choices: config.candidateCount ?? 1,
     reasoning: readReasoning(config.thinkingConfig, foreign),
     logprobs: config.responseLogprobs === true ? { top: number(config.logprobs) ?? 0 } : null,
@@ -52,6 +52,7 @@ export function readGeminiRequest({ body, config: written, streamed }: GeminiReq
   }
 }
 
+const texts = (value: unknown) => (Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [])
 const number = (value: unknown) => (typeof value === 'number' ? value : null)
 
 function unreadFields(body: Json, config: Json): string[] {

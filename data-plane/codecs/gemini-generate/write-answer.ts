@@ -1,278 +1,112 @@
 import type { Reading } from '../../reading.ts'
 import type { AnswerWriter } from '../codec.ts'
 import type { Json } from '../json.ts'
-import type { NeutralEvent, Thought, TokenLogprob } from '../neutral.ts'
+import type { NeutralEvent } from '../neutral.ts'
+import { Candidate } from './candidate.ts'
 import { Frames } from './framing.ts'
-import { toldReasons } from './reasons.ts'
 import type { GeminiRequest } from './request.ts'
-import { tag } from './signatures.ts'
 import { writeUsage } from './usage.ts'
 
 const encoder = new TextEncoder()
 
-type Said = Exclude<NeutralEvent, { type: 'start' | 'usage' | 'foreign' }>
-
-/** What every piece, and the whole answer, carries beside its candidates. */
-class Head {
-  members: Json = {}
-
-  read({ id, model }: Extract<NeutralEvent, { type: 'start' }>): void {
-    this.members = { modelVersion: model, responseId: id }
-  }
-}
-
 /** Tells an answer piece by piece. */
 export class GeminiPieceWriter implements AnswerWriter {
-  readonly lost = new Set<string>()
-  readonly #head = new Head()
+  readonly #answer: Answer
   readonly #frames: Frames
-  readonly #choices = new Map<number, Choice>()
-  #readings: readonly Reading[] | undefined
 
-  constructor(readonly request: GeminiRequest) {
+  constructor(request: GeminiRequest) {
+    this.#answer = new Answer(request)
     this.#frames = new Frames(request.framing)
   }
 
+  get lost(): ReadonlySet<string> {
+    return this.#answer.lost
+  }
+
   write(events: readonly NeutralEvent[]): Uint8Array[] {
-    const told = new Set<Choice>()
-    for (const event of events) {
-      if (event.type === 'start') this.#head.read(event)
-      else if (event.type === 'usage') this.#readings = event.readings
-      else if (event.type !== 'foreign') {
-        const choice = choiceAt(this.#choices, event.choice, this.request, this.lost)
-        choice.read(event)
-        told.add(choice)
-      }
-    }
-    const candidates = [...told].flatMap((choice) => choice.takeCandidate() ?? [])
-    return candidates.length > 0 ? [this.#frame(candidates, '')] : []
+    const piece = this.#answer.piece(this.#answer.read(events))
+    return piece === undefined ? [] : [this.#frames.frame(piece)]
   }
 
   /** How each candidate ends, and the usage. */
   end(): Uint8Array[] {
-    const candidates = [...this.#choices.values()].map((choice) => choice.lastCandidate())
-    const usage = this.#readings ? `,"usageMetadata":${JSON.stringify(writeUsage(this.#readings))}` : ''
-    return [this.#frame(candidates, usage), ...this.#frames.close()]
-  }
-
-  #frame(candidates: string[], usage: string): Uint8Array {
-    return this.#frames.frame(pieceText(candidates, usage, this.#head))
+    return [this.#frames.frame(this.#answer.rest()), ...this.#frames.close()]
   }
 }
 
 /** Tells an answer as one GenerateContentResponse. */
 export class GeminiAnswerWriter implements AnswerWriter {
-  readonly lost = new Set<string>()
-  readonly #head = new Head()
-  readonly #choices = new Map<number, Choice>()
-  #readings: readonly Reading[] | undefined
+  readonly #answer: Answer
 
-  constructor(readonly request: GeminiRequest) {}
+  constructor(request: GeminiRequest) {
+    this.#answer = new Answer(request)
+  }
+
+  get lost(): ReadonlySet<string> {
+    return this.#answer.lost
+  }
 
   write(events: readonly NeutralEvent[]): Uint8Array[] {
-    for (const event of events) {
-      if (event.type === 'start') this.#head.read(event)
-      else if (event.type === 'usage') this.#readings = event.readings
-      else if (event.type !== 'foreign') choiceAt(this.#choices, event.choice, this.request, this.lost).read(event)
-    }
+    this.#answer.read(events)
     return []
   }
 
   end(): Uint8Array[] {
-    const candidates = [...this.#choices.values()].map((choice) => choice.lastCandidate())
+    return [encoder.encode(this.#answer.rest())]
+  }
+}
+
+/** What was said of an answer, and what of it is told by now. */
+class Answer {
+  readonly lost = new Set<string>()
+  readonly #showsThoughts: boolean
+  readonly #candidates = new Map<number, Candidate>()
+  #readings: readonly Reading[] | undefined
+  #head: Json = {}
+
+  constructor({ config }: GeminiRequest) {
+    const thinking = config?.body.thinkingConfig
+    this.#showsThoughts = (thinking?.includeThoughts ?? thinking?.include_thoughts) === true
+  }
+
+  /** Answers the candidates that said something. */
+  read(events: readonly NeutralEvent[]): Set<Candidate> {
+    const speaking = new Set<Candidate>()
+    for (const event of events) {
+      if (event.type === 'start') this.#head = { modelVersion: event.model, responseId: event.id }
+      else if (event.type === 'usage') this.#readings = event.readings
+      else if (event.type !== 'foreign') {
+        const candidate = this.#candidateAt(event.choice)
+        candidate.read(event)
+        speaking.add(candidate)
+      }
+    }
+    return speaking
+  }
+
+  /** What these have to tell now; undefined where that is nothing. */
+  piece(speaking: Set<Candidate>): string | undefined {
+    const candidates = [...speaking].flatMap((candidate) => candidate.take() ?? [])
+    return candidates.length > 0 ? this.#response(candidates, '') : undefined
+  }
+
+  rest(): string {
+    const candidates = [...this.#candidates.values()].map((candidate) => candidate.end())
     const usage = this.#readings ? `,"usageMetadata":${JSON.stringify(writeUsage(this.#readings))}` : ''
-    return [encoder.encode(pieceText(candidates, usage, this.#head))]
+    return this.#response(candidates, usage)
   }
-}
 
-function pieceText(candidates: string[], usage: string, { members }: Head): string {
-  const rest = JSON.stringify(members).slice(1, -1)
-  return `{"candidates":[${candidates.join(',')}]${usage}${rest && `,${rest}`}}`
-}
-
-function choiceAt(choices: Map<number, Choice>, index: number, request: GeminiRequest, lost: Set<string>): Choice {
-  let choice = choices.get(index)
-  if (!choice) {
-    choice = new Choice(index, showsThoughts(request), lost)
-    choices.set(index, choice)
+  #response(candidates: string[], usage: string): string {
+    const head = JSON.stringify(this.#head).slice(1, -1)
+    return `{"candidates":[${candidates.join(',')}]${usage}${head && `,${head}`}}`
   }
-  return choice
-}
 
-function showsThoughts({ config }: GeminiRequest): boolean {
-  const thinking = config?.body.thinkingConfig
-  return (thinking?.includeThoughts ?? thinking?.include_thoughts) === true
-}
-
-interface OpenCall {
-  id: string
-  name: string
-  json: string
-  /** The member with its signature, or nothing. */
-  signed: string
-}
-
-/**
- * One candidate's parts, as JSON text, so that arguments stand as the model wrote them. A call is told whole, once something
- * else follows it. Reasoning is shown where the client asks; what signs it stands on the part behind it, as Gemini has it.
- */
-class Choice {
-  #parts: string[] = []
-  readonly #calls = new Map<number, OpenCall>()
-  #thought: Thought = emptyThought()
-  #signed = ''
-  #logprobs: TokenLogprob[] = []
-  /** The members of the last part where more text of its kind can join it. */
-  #joins: '' | ',"thought":true' | undefined
-  #reason: string | undefined
-
-  constructor(
-    readonly index: number,
-    readonly showsThoughts: boolean,
-    readonly lost: Set<string>,
-  ) {}
-
-  read(event: Said): void {
-    switch (event.type) {
-      case 'thought':
-        this.#closeCalls()
-        if (this.#thought.text.length < heldMax) this.#thought.text += event.text
-        if (this.showsThoughts) this.#join(event.text, ',"thought":true')
-        break
-      case 'signature':
-        this.#closeCalls()
-        this.#sign(event)
-        break
-      case 'text':
-      case 'refusal':
-        this.#closeCalls()
-        this.#join(event.text, '', this.#takeSigned())
-        if (event.type === 'text' && event.logprobs) this.#logprobs.push(...event.logprobs)
-        break
-      case 'toolCall':
-        this.#open(event)
-        break
-      case 'arguments':
-        this.#append(event)
-        break
-      case 'finish':
-        this.#closeCalls(event.reason === 'length' || event.reason === 'context_full')
-        this.#reason ??= toldReasons[event.reason]
-        if (event.reason === 'pause') this.lost.add('pause')
+  #candidateAt(index: number): Candidate {
+    let candidate = this.#candidates.get(index)
+    if (!candidate) {
+      candidate = new Candidate(index, this.#showsThoughts, this.lost)
+      this.#candidates.set(index, candidate)
     }
-  }
-
-  /** What there is to tell now; undefined where there is nothing. */
-  takeCandidate(): string | undefined {
-    if (this.#parts.length === 0) return undefined
-    return `{"content":{"parts":[${this.#take()}],"role":"model"}${this.#takeLogprobs()},"index":${this.index}}`
-  }
-
-  lastCandidate(): string {
-    this.#closeCalls()
-    const signed = this.#takeSigned()
-    if (signed) this.#push(`{"text":""${signed}}`)
-    const reason = JSON.stringify(this.#reason ?? 'STOP')
-    const told = `"finishReason":${reason}${this.#takeLogprobs()},"index":${this.index}`
-    return `{"content":{"parts":[${this.#take()}],"role":"model"},${told}}`
-  }
-
-  #take(): string {
-    this.#joins = undefined
-    return this.#parts.splice(0).join(',')
-  }
-
-  /** Texts of one kind that are told at once are one part. */
-  #join(text: string, members: '' | ',"thought":true', signed = ''): void {
-    const letters = JSON.stringify(text).slice(1, -1)
-    if (this.#joins === members && !signed) {
-      const last = this.#parts.length - 1
-      this.#parts[last] = `${this.#parts[last]!.slice(0, -members.length - 2)}${letters}"${members}}`
-      return
-    }
-    this.#push(`{"text":"${letters}"${members}${signed}}`)
-    this.#joins = signed ? undefined : members
-  }
-
-  #push(part: string): void {
-    this.#parts.push(part)
-    this.#joins = undefined
-  }
-
-  #sign({ signature, encrypted }: Extract<NeutralEvent, { type: 'signature' }>): void {
-    // Two in a row: each stands on a part of its own.
-    const before = this.#takeSigned()
-    if (before) this.#push(`{"text":""${before}}`)
-    const { text } = this.#thought
-    this.#thought = emptyThought()
-    const own = signature.from === 'GEMINI_GENERATE'
-    this.#signed = own ? signature.value : tag({ type: 'thought', text, signature, encrypted })
-  }
-
-  #takeSigned(): string {
-    const value = this.#signed
-    this.#signed = ''
-    return value && `,"thoughtSignature":${JSON.stringify(value)}`
-  }
-
-  #open({ call, id, name, signature }: Extract<NeutralEvent, { type: 'toolCall' }>): void {
-    if (signature?.from === 'GEMINI_GENERATE') this.#signed ||= signature.value
-    if (this.#calls.size < callsMax) this.#calls.set(call, { id, name, json: '', signed: this.#takeSigned() })
-  }
-
-  #append({ call, json }: Extract<NeutralEvent, { type: 'arguments' }>): void {
-    const open = this.#calls.get(call)
-    // Arguments past the bound are no object any more, and are left out with the others that are none.
-    if (open && open.json.length < heldMax) open.json += json
-    else if (!open) this.#lose(false)
-  }
-
-  /** Arguments that were cut off are no object: the call is left out, and the reason says why. */
-  #closeCalls(cut = false): void {
-    if (this.#calls.size === 0) return
-    for (const call of this.#calls.values()) {
-      const args = objectText(call.json)
-      if (args !== undefined) this.#push(callText(call, args))
-      else this.#lose(cut)
-    }
-    this.#calls.clear()
-  }
-
-  #lose(cut: boolean): void {
-    this.lost.add('functionCall')
-    if (!cut) this.#reason = 'MALFORMED_FUNCTION_CALL'
-  }
-
-  #takeLogprobs(): string {
-    const told = this.#logprobs.splice(0)
-    if (told.length === 0) return ''
-    const result = {
-      chosenCandidates: told.map(logprobOf),
-      topCandidates: told.map(({ top }) => ({ candidates: top.map(logprobOf) })),
-    }
-    return `,"logprobsResult":${JSON.stringify(result)}`
-  }
-}
-
-/** Characters of one call's arguments, or of one thought, that wait for their end; and calls that do. */
-const heldMax = 8 * 1024 * 1024
-const callsMax = 1_000
-
-const emptyThought = (): Thought => ({ type: 'thought', text: '', signature: null, encrypted: false })
-const logprobOf = ({ token, logprob }: { token: string; logprob: number }) => ({ token, logProbability: logprob })
-
-function callText({ id, name, signed }: OpenCall, args: string): string {
-  return `{"functionCall":{"id":${JSON.stringify(id)},"name":${JSON.stringify(name)},"args":${args}}${signed}}`
-}
-
-/** Arguments as the model wrote them, on one line; undefined where they are no object. */
-function objectText(json: string): string | undefined {
-  if (json === '') return '{}'
-  try {
-    const value = JSON.parse(json)
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-    return /[\r\n]/.test(json) ? JSON.stringify(value) : json
-  } catch {
-    return undefined
+    return candidate
   }
 }
