@@ -130,15 +130,13 @@ function eventEnd(bytes: Uint8Array, from: number): number {
   return -1
 }
 
+const lineEnd = /[\r\n]/
+
 /** One `data:` line and nothing else is by far the commonest event; it is read without splitting. */
 function readEvent(raw: Uint8Array, text: string): SseEvent {
-  if (
-    text.startsWith('data: ') &&
-    text.endsWith('\n\n') &&
-    text.indexOf('\n') === text.length - 2 &&
-    !text.includes('\r')
-  )
-    return { raw, data: text.slice(6, -2), name: undefined }
+  const end = text.startsWith('data: ') ? text.search(lineEnd) : -1
+  if (end === text.length - 2 && text.endsWith('\n\n')) return { raw, data: text.slice(6, end), name: undefined }
+  if (end === text.length - 4 && text.endsWith('\r\n\r\n')) return { raw, data: text.slice(6, end), name: undefined }
   let data: string | undefined
   let name: string | undefined
   for (const line of text.split(/\r\n|\n|\r/)) {

@@ -32,6 +32,8 @@ export class Drive {
   #isFlowing = false
   /** A pull is under way: it sees how the stream ends. */
   #isPulling = false
+  /** The client was given some of a stream. */
+  #begun = false
   #client: (() => AbortSignal) | undefined
   #onLasting: () => void = () => {}
   #onClosed: () => void = () => {}
@@ -214,6 +216,7 @@ export class Drive {
         const step: Step | Verdict = begun ?? (await this.#bytes().catch((error) => this.broken(error)))
         begun = undefined
         if (typeof step !== 'string') for (const chunk of step.chunks) controller.enqueue(chunk)
+        if (typeof step !== 'string' && step.chunks.length > 0) this.#begun = true
         if (typeof step === 'string' || step.held) {
           for (const chunk of await this.#lastBytes(step)) controller.enqueue(chunk)
           controller.close()
@@ -256,11 +259,12 @@ export class Drive {
 
   /** How a stream ends: with what was held back, or with the refusal that broke it off, and not before it is recorded. */
   async #lastBytes(step: Step | Verdict): Promise<Uint8Array[]> {
-    const { denial, arrival } = this.exchange
+    const { denial, arrival, admitted } = this.exchange
     const unrecorded = await this.#close()
-    if (unrecorded) return [encoder.encode(arrival.dialect.renderStreamRefusal(unrecorded))]
+    const stream = { request: admitted!, begun: this.#begun }
+    if (unrecorded) return [encoder.encode(arrival.dialect.renderStreamRefusal(unrecorded, undefined, stream))]
     if (typeof step !== 'string') return step.held!
-    return denial ? [encoder.encode(arrival.dialect.renderStreamRefusal(denial.refusal, denial.body))] : []
+    return denial ? [encoder.encode(arrival.dialect.renderStreamRefusal(denial.refusal, denial.body, stream))] : []
   }
 
   async #close(): Promise<Refusal | undefined> {

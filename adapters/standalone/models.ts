@@ -1,5 +1,7 @@
 import type { Arrival } from '../../data-plane/arrival.ts'
 import { authenticate, checkKey } from '../../data-plane/authenticate.ts'
+import type { Dialect } from '../../data-plane/codecs/codec.ts'
+import { geminiGenerate } from '../../data-plane/codecs/gemini-generate/index.ts'
 import { openaiChat } from '../../data-plane/codecs/openai-chat/index.ts'
 import { usableAliases } from '../../data-plane/plan.ts'
 import type { Ports } from '../../data-plane/ports.ts'
@@ -9,27 +11,41 @@ import { refusalAnswer } from './answers.ts'
 
 type Caller = Pick<Arrival, 'key' | 'clientAddress'>
 
-/** GET /v1/models: the names that this key may ask for, in OpenAI's shape. */
-export function listModels(caller: Caller, ports: Ports): Response {
-  const aliases = aliasesFor(caller, ports)
-  if (isRefusal(aliases)) return refusalAnswer(openaiChat, aliases)
-  return Response.json({ object: 'list', data: aliases.map(modelObject) })
+/** A vendor's way of telling its models. */
+interface Shape {
+  dialect: Dialect
+  list: (aliases: RunningAlias[]) => object
+  one: (alias: RunningAlias) => object
 }
 
-/** GET /v1/models/{name}. */
-export function showModel(caller: Caller, name: string | undefined, ports: Ports): Response {
+/** GET /v1/models and /v1beta/models: the names that this key may ask for, in the shape of the vendor whose client asks. */
+export function listModels(request: Request, caller: Caller, ports: Ports): Response {
+  const { dialect, list } = shapeFor(request)
   const aliases = aliasesFor(caller, ports)
-  if (isRefusal(aliases)) return refusalAnswer(openaiChat, aliases)
+  return isRefusal(aliases) ? refusalAnswer(dialect, aliases) : Response.json(list(aliases))
+}
+
+/** GET /v1/models/{name} and /v1beta/models/{name}. */
+export function showModel(request: Request, caller: Caller, ports: Ports): Response {
+  const { dialect, one } = shapeFor(request)
+  const name = modelIn(request)
+  const aliases = aliasesFor(caller, ports)
+  if (isRefusal(aliases)) return refusalAnswer(dialect, aliases)
   const alias = aliases.find((each) => each.name === name)
-  return alias
-    ? Response.json(modelObject(alias))
-    : refusalAnswer(openaiChat, refuse('unknown_alias', undefined, 'model'))
+  return alias ? Response.json(one(alias)) : refusalAnswer(dialect, refuse('unknown_alias', undefined, 'model'))
 }
 
-/** The name in the path, slashes and all. */
-export function modelIn(request: Request): string | undefined {
+/** Several vendors have the path `/v1/models`; Google's clients are known by their headers there. */
+function shapeFor({ url, headers }: Request): Shape {
+  const isGoogle = headers.has('x-goog-api-key') || headers.has('x-goog-api-client')
+  return isGoogle || new URL(url).pathname.startsWith('/v1beta/') ? geminiShape : openaiShape
+}
+
+/** The name in the path behind `…/models/`, slashes and all. */
+function modelIn(request: Request): string | undefined {
   try {
-    return decodeURIComponent(new URL(request.url).pathname.slice('/v1/models/'.length))
+    const { pathname } = new URL(request.url)
+    return decodeURIComponent(pathname.slice(pathname.indexOf('/models/') + '/models/'.length))
   } catch {
     return undefined
   }
@@ -42,4 +58,31 @@ function aliasesFor(caller: Caller, ports: Ports): RunningAlias[] | Refusal {
   return checkKey(found, caller, nowMs) ?? usableAliases(found, nowMs)
 }
 
-const modelObject = ({ name }: RunningAlias) => ({ id: name, object: 'model', created: 0, owned_by: 'sluice' })
+const openaiModel = ({ name }: RunningAlias) => ({ id: name, object: 'model', created: 0, owned_by: 'sluice' })
+
+const openaiShape: Shape = {
+  dialect: openaiChat,
+  list: (aliases) => ({ object: 'list', data: aliases.map(openaiModel) }),
+  one: openaiModel,
+}
+
+/** The limits of the first model behind the name; 0 where nothing is declared. */
+function geminiModel({ name, route }: RunningAlias): object {
+  const model = route.targets[0]?.model
+  return {
+    name: `models/${name}`,
+    baseModelId: name,
+    version: '1',
+    displayName: name,
+    inputTokenLimit: model?.contextTokens ?? 0,
+    outputTokenLimit: model?.maxOutputTokens ?? 0,
+    supportedGenerationMethods: ['generateContent', 'streamGenerateContent', 'countTokens'],
+  }
+}
+
+/** All of them are one page. */
+const geminiShape: Shape = {
+  dialect: geminiGenerate,
+  list: (aliases) => ({ models: aliases.map(geminiModel) }),
+  one: geminiModel,
+}

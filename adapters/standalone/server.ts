@@ -11,8 +11,8 @@ import { Bodies, type HeldBody } from './bodies.ts'
 import { Drive, type Driver } from './drive.ts'
 import { keyOf } from './key.ts'
 import type { Metrics } from './metrics.ts'
-import { listModels, modelIn, showModel } from './models.ts'
-import { type Door, doors, servedPaths } from './surface.ts'
+import { listModels, showModel } from './models.ts'
+import { type Door, doors, geminiDoor, servedPaths } from './surface.ts'
 import { Watches } from './watch.ts'
 
 export interface GatewayOptions {
@@ -76,6 +76,9 @@ export function serveGateway(options: GatewayOptions): Gateway {
     return new Drive(exchange, driver).answer(() => request.signal, onLasting)
   }
 
+  const list = (request: Request, server: Bun.Server<undefined>) =>
+    listModels(request, callerOf(request, server), ports)
+  const show = (request: Request, server: Bun.Server<undefined>) => showModel(request, callerOf(request, server), ports)
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
@@ -85,8 +88,10 @@ export function serveGateway(options: GatewayOptions): Gateway {
     idleTimeout: idleS,
     routes: {
       ...Object.fromEntries(doors.map((door) => [door.path, { POST: serve.bind(null, door) }])),
-      '/v1/models': { GET: (request, server) => listModels(callerOf(request, server), ports) },
-      '/v1/models/*': { GET: (request, server) => showModel(callerOf(request, server), modelIn(request), ports) },
+      '/v1/models': { GET: list },
+      '/v1beta/models': { GET: list },
+      '/v1/models/*': { GET: show, POST: serve.bind(null, geminiDoor) },
+      '/v1beta/models/*': { GET: show, POST: serve.bind(null, geminiDoor) },
     },
     fetch: (request) => refusalAnswer(openaiChat, refuse('unknown_endpoint', unknownSentence(request))),
     error: (error) => {

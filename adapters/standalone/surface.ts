@@ -1,4 +1,6 @@
 import type { Call, PassingDialect } from '../../data-plane/codecs/codec.ts'
+import { geminiGenerate } from '../../data-plane/codecs/gemini-generate/index.ts'
+import { geminiCall } from '../../data-plane/codecs/gemini-generate/paths.ts'
 import { openaiChat } from '../../data-plane/codecs/openai-chat/index.ts'
 import { openaiCompletions } from '../../data-plane/codecs/openai-completions/index.ts'
 import { openaiEmbeddings } from '../../data-plane/codecs/openai-embeddings/index.ts'
@@ -31,7 +33,17 @@ export const doors: readonly Door[] = [
   { path: '/openai/deployments/:deployment/chat/completions', dialect: openaiChat, call: ofDeployment('generate') },
   { path: '/openai/deployments/:deployment/completions', dialect: openaiCompletions, call: ofDeployment('complete') },
   { path: '/openai/deployments/:deployment/embeddings', dialect: openaiEmbeddings, call: ofDeployment('embed') },
+  ...['v1', 'v1beta1'].flatMap(vertexPaths).map((path) => ({ path, dialect: geminiGenerate, call: geminiCall })),
 ]
+
+/** Below `/v1/models/` and `/v1beta/models/`, where lists of models stand too. */
+export const geminiDoor: Door = { path: '/v1beta/models/*', dialect: geminiGenerate, call: geminiCall }
+
+/** As Google's SDK asks Vertex AI, with a project and without (`vertexai: true` and a base URL of its own). */
+function vertexPaths(version: string): string[] {
+  const below = 'publishers/:publisher/models/*'
+  return [`/${version}/${below}`, `/${version}/projects/:project/locations/:location/${below}`]
+}
 
 /** Azure's paths name the deployment, which is the model that is asked for. */
 function ofDeployment(operation: Call['operation']): Door['call'] {
@@ -50,4 +62,4 @@ function decoded(segment: string | undefined): string | undefined {
 }
 
 /** What is served, for the sentence that says that something else is not. */
-export const servedPaths = doors.map(({ path }) => `POST ${path}`)
+export const servedPaths = [...doors, geminiDoor].map(({ path }) => `POST ${path}`)

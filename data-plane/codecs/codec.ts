@@ -27,6 +27,11 @@ export interface PassingDialect {
   ceiling(request: AdmittedRequest, model: RunningModel): TokenCeiling
   /** The client's own text for a provider of the same protocol, changed only where the gateway must. */
   pass(request: AdmittedRequest, target: EncodeTarget): Encoded
+  /**
+   * The answer to a request for a count (`Operation`) where no provider can be asked for it in this protocol: an estimate, made
+   * from what is seen. Absent: such a request is refused.
+   */
+  countHere?(request: AdmittedRequest, model: RunningModel): string
   /** Follows an answer that passes as it is. */
   passing(request: AdmittedRequest): AnswerDecoder
   /** What a provider's error means, where it speaks the same protocol. */
@@ -34,7 +39,7 @@ export interface PassingDialect {
   /** The body of a refusal as this protocol tells errors. */
   renderRefusal(refusal: Refusal): string
   /** A refusal within a stream that has begun; `told` is the provider's own error where it passes. */
-  renderStreamRefusal(refusal: Refusal, told?: string): string
+  renderStreamRefusal(refusal: Refusal, told?: string, stream?: BrokenStream): string
   /** Headers of the client's that go on to a provider of the same protocol; a name may end in `*`. */
   readonly forwards: readonly string[]
 }
@@ -51,6 +56,12 @@ export interface Dialect extends PassingDialect {
 
 export function isTranslatable(dialect: PassingDialect): dialect is Dialect {
   return 'neutral' in dialect
+}
+
+/** A stream that ends in a refusal: `begun` where the client has seen some of it. */
+export interface BrokenStream {
+  request: AdmittedRequest
+  begun: boolean
 }
 
 /** The provider's side of a protocol: requests written for it, its answers and errors read. */

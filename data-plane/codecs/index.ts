@@ -1,6 +1,7 @@
 import type { Codec as CodecName } from '../../schema/config/index.ts'
 import type { RunningProvider } from '../snapshot/running.ts'
 import { isTranslatable, type Operation, type PassingDialect, type Protocol } from './codec.ts'
+import { geminiGenerate } from './gemini-generate/index.ts'
 import { openaiChat } from './openai-chat/index.ts'
 import { openaiCompletions } from './openai-completions/index.ts'
 import { openaiEmbeddings } from './openai-embeddings/index.ts'
@@ -8,9 +9,15 @@ import { openaiResponses } from './openai-responses/index.ts'
 import { passingWire, translatingWire, type Wire } from './wire.ts'
 
 /** Every dialect that clients may speak. */
-export const dialects: readonly PassingDialect[] = [openaiChat, openaiResponses, openaiCompletions, openaiEmbeddings]
+export const dialects: readonly PassingDialect[] = [
+  openaiChat,
+  openaiResponses,
+  openaiCompletions,
+  openaiEmbeddings,
+  geminiGenerate,
+]
 /** Every protocol that providers may be asked in by clients of another. */
-export const protocols: readonly Protocol[] = [openaiChat, openaiResponses]
+export const protocols: readonly Protocol[] = [openaiChat, openaiResponses, geminiGenerate]
 
 /** All pairs, made once: each dialect by itself, and all that can be translated. */
 const wires = new Map(dialects.map((dialect) => [dialect.name, wiresOf(dialect)]))

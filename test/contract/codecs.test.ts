@@ -100,10 +100,11 @@ function admit(dialect: Dialect, streamed: boolean) {
       logprobs: null,
     },
     sampling: { temperature: null, topP: null, topK: null, seed: null, presencePenalty: null, frequencyPenalty: null },
-    ...{ reasoning: { effort: null, budgetTokens: null, shown: null }, user: null, foreign: [], incidental: [] },
+    ...{ reasoning: { effort: null, budgetTokens: null, shown: true }, user: null, foreign: [], incidental: [] },
   }
-  const { body } = protocol.encode(plain, target)
-  const admitted = dialect.admit(body, { ...call, model: 'upstream-model', streamed })
+  const { body, path } = protocol.encode(plain, target)
+  const query = path.split('?')[1] ?? ''
+  const admitted = dialect.admit(body, { ...call, model: 'upstream-model', streamed, query })
   if (isRefusal(admitted)) throw new Error(admitted.detail)
   return admitted
 }
