@@ -29,7 +29,7 @@ const options = {
   backoff: (() => 0.05 + Math.random() * 0.2) as never,
   onnotice: () => {},
   types: types as never,
-  connection: { application_name: 'sluice', TimeZone: 'UTC', ...serverTimeouts },
+  connection: { application_name: 'sluice', TimeZone: 'UTC', plan_cache_mode: 'force_custom_plan', ...serverTimeouts },
 }
 
 /** A PostgreSQL server, 14 or later. Several hosts in the address: the first that answers, or takes writes (`target_session_attrs`). */

@@ -6,7 +6,7 @@ import { residentMb } from '../bench/process-figures.ts'
 import { percentile } from '../bench/statistics.ts'
 import { postgres } from '../real/postgres.ts'
 import { cleanEnvironment, root } from './parts/environment.ts'
-import type { FollowerOrders, FollowerReport } from './parts/followers-main.ts'
+import type { FollowerOrders, FollowerReport, FollowerSum } from './parts/followers-main.ts'
 import { declare } from './parts/link-tenants.ts'
 import { Checks, type Proof, type ProofOptions } from './parts/proof.ts'
 import type { SourceLine, SourceOrders } from './parts/record-source-main.ts'
@@ -19,7 +19,7 @@ const processes = 2
 /** Streams of one key are bounded. */
 const keys = 20
 const instances = 2
-/** From a record's making to its sum on a screen: what is called live. */
+/** From a record's acknowledgement to its sum on a screen: what is called live. */
 const freshMsMax = 5_000
 
 const proof: Proof = {
@@ -185,17 +185,23 @@ async function runSource(orders: SourceOrders): Promise<SourceLine[]> {
 /** Every client's sums are the query's, group by group and to the last digit. */
 async function compare(url: string, token: string, reports: FollowerReport[], total: number, checks: Checks) {
   const wanted = await Promise.all(series.map((one) => queried(url, token, one)))
+  const all = reports.flatMap((report) => report.clients)
   for (const [at, { sums, requests }] of wanted.entries()) {
     checks.equal(`requests of series ${at}`, requests, total)
-    for (const client of reports.flatMap((report) => report.clients).filter(({ document }) => document === at)) {
-      const who = `a client by ${client.via} of series ${at}`
-      checks.that(client.refused === null, `${who} was refused: ${client.refused}`)
-      checks.that(client.disordered === 0, `${who} was told ${client.disordered} events out of order`)
-      checks.equal(`requests that ${who} counted`, client.requests, total)
-      const same = Object.entries(client.groups).every(([key, { cost }]) => cost === sums.get(key))
-      checks.that(same && Object.keys(client.groups).length === sums.size, `${who} has other sums than the query`)
-    }
+    const wrong = all
+      .filter(({ document }) => document === at)
+      .map((client) => faultOf(client, sums, total))
+      .filter((fault) => fault !== undefined)
+    checks.that(wrong.length === 0, `${wrong.length} clients of series ${at} went wrong, such as one that ${wrong[0]}`)
   }
+}
+
+function faultOf(client: FollowerSum, sums: Map<string, string>, total: number): string | undefined {
+  if (client.refused !== null) return `was refused: ${client.refused}`
+  if (client.disordered > 0) return `was told ${client.disordered} events out of order`
+  if (client.requests !== total) return `counted ${client.requests} requests instead of ${total}`
+  const same = Object.entries(client.groups).every(([key, { cost }]) => cost === sums.get(key))
+  return same && Object.keys(client.groups).length === sums.size ? undefined : 'has other sums than the query'
 }
 
 async function queried(url: string, token: string, { groupBy }: (typeof series)[number]) {
@@ -216,11 +222,11 @@ async function queried(url: string, token: string, { groupBy }: (typeof series)[
   return { sums, requests }
 }
 
-/** How old what a client saw was: since when there were more records than it had counted. */
+/** How long the control plane had had what a client saw last: since when it had acknowledged as many records. */
 function agesOf(seen: [number, number][], sent: SourceLine[]): number[] {
   let at = 0
   return seen.flatMap(([requests, seenMs]) => {
-    while (at < sent.length && sent[at]!.made < requests) at++
+    while (at < sent.length && sent[at]!.acknowledged < requests) at++
     return at < sent.length ? [Math.max(0, seenMs - sent[at]!.atMs)] : []
   })
 }
