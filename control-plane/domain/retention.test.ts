@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { FlightRecord } from '../../schema/flight-record.ts'
 import { records, spansOf, ticks } from '../db/partitions.ts'
-import { flightRecord, keyDelta, logState, spendTick } from '../db/tables.ts'
+import { flightRecord, keyDelta, logState, snapshot, spendTick } from '../db/tables.ts'
 import { acceptRecords } from './ingest.ts'
 import { tidy } from './retention.ts'
 import { numberPending } from './sequencer.ts'
@@ -190,9 +190,11 @@ describe('retention', () => {
       )
     await ctx.db.withTenant(owner.tenant, async (tx) => {
       await tx.insert(keyDelta).values([101, 102, 103].map(delta))
-      await tx.execute(sql`
-        insert into snapshot (tenant, revision, delta_number, content_digest, manifest, secrets_state, created_at)
-        values (${owner.tenant}, 101, 102, 'd', '', '', now()), (${owner.tenant}, 102, 103, 'e', '', '', now())`)
+      const rest = { tenant: owner.tenant, manifest: Buffer.alloc(0), secretsState: '', grantUses: [], keysForm: '' }
+      const kept = (revision: number, deltaNumber: number) => ({
+        ...{ ...rest, revision, deltaNumber, contentDigest: `${revision}`, createdAt: new Date(ctx.clock.nowMs) },
+      })
+      await tx.insert(snapshot).values([kept(101, 102), kept(102, 103)])
     })
     const before = await numbers()
     await later(() => tidy(ctx, null))
