@@ -36,10 +36,14 @@ export function showModel(request: Request, caller: Caller, ports: Ports): Respo
   return alias ? Response.json(one(alias)) : refusalAnswer(dialect, refuse('unknown_alias', undefined, 'model'))
 }
 
+/** Whose errors a client reads where no door says it. */
+export const dialectFor = (request: Request): Dialect => shapeFor(request).dialect
+
 /** Several vendors have the path `/v1/models`; the clients of Google and of Anthropic are known by their headers there. */
 function shapeFor({ url, headers }: Request): Shape {
   const isGoogle = headers.has('x-goog-api-key') || headers.has('x-goog-api-client')
-  if (isGoogle || new URL(url).pathname.startsWith('/v1beta/')) return geminiShape
+  // A host header that is none makes a URL that is none.
+  if (isGoogle || URL.parse(url)?.pathname.startsWith('/v1beta/')) return geminiShape
   return headers.has('anthropic-version') ? anthropicShape : openaiShape
 }
 

@@ -324,6 +324,7 @@ describe('the list of models', () => {
     const page = await client().models.list()
     expect(page.data).toMatchObject([{ id: 'house', type: 'model', max_input_tokens: 8_000, max_tokens: 1_000 }])
     expect(await client().models.retrieve('house')).toMatchObject({ id: 'house', type: 'model' })
+    await expect(client().messages.batches.list()).rejects.toMatchObject({ status: 404, type: 'not_found_error' })
     await expect(client().models.retrieve('none')).rejects.toMatchObject({ status: 404, type: 'not_found_error' })
   })
 })

@@ -360,6 +360,7 @@ describe('a request in the neutral form', () => {
       { thinking: { type: 'adaptive', display: 'summarized' }, output_config: { effort: 'high' } },
       [],
     ],
+    ['claude-opus-5-5', { shown: false }, { thinking: { type: 'adaptive', display: 'omitted' } }, []],
     ['claude-opus-5-5', { effort: 'none' }, {}, ['reasoning']],
     ['claude-haiku-4-5', { effort: 'none' }, { thinking: { type: 'disabled' } }, []],
     ['claude-3-5-haiku', { effort: 'high' }, {}, ['reasoning']],

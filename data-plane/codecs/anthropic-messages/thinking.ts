@@ -27,7 +27,8 @@ export function thinkingOf(
   lost: Set<Feature>,
 ): HowToThink {
   const { effort, budgetTokens, shown } = request.reasoning
-  const asks = effort !== null || budgetTokens !== null || shown === true
+  // Who says whether thoughts are shown wants them thought.
+  const asks = effort !== null || budgetTokens !== null || shown !== null
   if (!asks) return {}
   if (effort === 'none' || budgetTokens === 0) return withoutThinking(claude, lost)
   if (!claude.thinks) {
