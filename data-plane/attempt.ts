@@ -7,6 +7,7 @@ import { ceilingCost, ceilingReadings, estimatedReadings, type Prices, price } f
 import type { Reading } from './reading.ts'
 import type { Target } from './route.ts'
 import { ratesFor } from './snapshot/rates.ts'
+import type { RateCard } from './snapshot/running.ts'
 
 /** One try at one target: its reservation, the request that was sent, and what came of it. */
 export interface Attempt {
@@ -43,7 +44,7 @@ export function prepare(
   startedMs: number,
 ): Attempt | Refusal {
   const { model, wire } = target
-  const prices = ratesFor(model, need.atMs)
+  const prices = admitted.operation === 'count' ? costsNothing : ratesFor(model, need.atMs)
   if ('unpriced' in prices && prices.ceiling === null)
     return refuse('price_unknown', `Declare a price for ${model.name}.`, 'model')
   const ceiling = wire.ceiling(admitted, model)
@@ -81,6 +82,14 @@ export function prepare(
       upstreamRequestId: null,
     },
   }
+}
+
+/** What a count of tokens costs, whatever the price sheet says. */
+const costsNothing: RateCard = {
+  sheet: null,
+  effectiveFromMs: 0,
+  standard: { rates: new Map(), steps: [] },
+  tiers: new Map(),
 }
 
 const unscrubbed = (text: string) => text

@@ -23,6 +23,8 @@ export type Stage = 'AUTHENTICATE' | 'PLAN' | 'GUARD' | 'ROUTE' | 'ENCODE'
 
 /** What an adapter does next: pass on what it was given, make another attempt, or tell the client no. */
 export type Verdict = 'relay' | 'retry' | 'refuse'
+/** After `open`: `tell` where the gateway itself has the answer, in `told`. */
+export type Opening = 'relay' | 'refuse' | 'tell'
 
 /**
  * One request and its answer, driven by an adapter through five verbs. Expected refusals are values: after 'refuse' the
@@ -45,6 +47,8 @@ export class Exchange {
   itinerary: Itinerary | undefined
   readonly attempts: Attempt[] = []
   denial: UpstreamError | undefined
+  /** The gateway's own answer. */
+  told: string | undefined
   outcome: Outcome = 'FAILED'
   clientLeft = false
   /** True once the client has seen a byte of the answer: from then on there is no other target. */
@@ -70,7 +74,7 @@ export class Exchange {
   }
 
   /** authenticate → plan → guard → route. The body is read only for a key that may call. */
-  async open(): Promise<Verdict> {
+  async open(): Promise<Opening> {
     const nowMs = this.startedAtMs
     const found = authenticate(this.arrival, this.ports.snapshots.current())
     if (isRefusal(found)) return this.refuse(found)
@@ -100,9 +104,18 @@ export class Exchange {
     const permitted = permit(planned.alias, this.judgement, () => usableAliases(found, nowMs).map(({ name }) => name))
     if (isRefusal(permitted)) return this.refuse(permitted)
     const itinerary = route(planned, permitted, this.arrival.dialect, admitted, this.breakers, nowMs, this.random)
-    if (isRefusal(itinerary)) return this.refuse(itinerary)
+    if (isRefusal(itinerary)) return this.countHere(admitted, planned) ? 'tell' : this.refuse(itinerary)
     this.itinerary = itinerary
     return 'relay'
+  }
+
+  /** A count that no provider can be asked for is estimated here; it costs nothing and is no attempt. */
+  private countHere(admitted: AdmittedRequest, { alias }: Plan): boolean {
+    const model = alias.route.targets[0]?.model
+    if (admitted.operation !== 'count' || !model) return false
+    this.told = this.arrival.dialect.countHere?.(admitted, model)
+    if (this.told !== undefined) this.outcome = 'COMPLETED'
+    return this.told !== undefined
   }
 
   /** Reserves for one attempt, encodes it from the admitted request, and writes the intent before anything is sent. */

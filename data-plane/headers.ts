@@ -33,7 +33,10 @@ export function upstreamHeaders(
   const headers: Record<string, string> = {}
   forwardTrace(client, headers)
   if (own) Object.assign(headers, own)
-  for (const pattern of forwards) forward(client, pattern, headers)
+  for (const pattern of forwards) {
+    if (pattern.startsWith('!')) delete headers[pattern.slice(1)]
+    else forward(client, pattern, headers)
+  }
   for (const pattern of provider.forwardHeaders) forward(client, pattern, headers)
   Object.assign(headers, provider.headers)
   headers['content-type'] = 'application/json'
@@ -55,6 +58,6 @@ function forward(client: Headers, pattern: string, into: Record<string, string>)
 
 /** The id under which the provider knows the request, for its support. */
 export function upstreamRequestId(headers: Headers): string | null {
-  const id = headers.get('x-request-id') ?? headers.get('request-id')
+  const id = headers.get('x-request-id') ?? headers.get('request-id') ?? headers.get('x-amzn-requestid')
   return id && /^[\x21-\x7e]{1,128}$/.test(id) ? id : null
 }

@@ -132,11 +132,19 @@ function eventEnd(bytes: Uint8Array, from: number): number {
 
 const lineEnd = /[\r\n]/
 
-/** One `data:` line and nothing else is by far the commonest event; it is read without splitting. */
+/** One `data:` line, with an `event:` line before it or none, is by far the commonest event; it is read without splitting. */
 function readEvent(raw: Uint8Array, text: string): SseEvent {
   const end = text.startsWith('data: ') ? text.search(lineEnd) : -1
   if (end === text.length - 2 && text.endsWith('\n\n')) return { raw, data: text.slice(6, end), name: undefined }
   if (end === text.length - 4 && text.endsWith('\r\n\r\n')) return { raw, data: text.slice(6, end), name: undefined }
+  const line = text.startsWith('event: ') && !text.includes('\r') ? text.indexOf('\n') + 1 : 0
+  if (
+    line > 0 &&
+    text.startsWith('data: ', line) &&
+    text.indexOf('\n', line) === text.length - 2 &&
+    text.endsWith('\n\n')
+  )
+    return { raw, data: text.slice(line + 6, -2), name: text.slice(7, line - 1) }
   let data: string | undefined
   let name: string | undefined
   for (const line of text.split(/\r\n|\n|\r/)) {

@@ -16,6 +16,12 @@ export function denialAnswer(exchange: Exchange): Response {
   return new Response(body ?? exchange.arrival.dialect.renderRefusal(refusal), { status: exchange.status, headers })
 }
 
+/** An estimate of the gateway's own, which says that it is one. */
+export function estimateAnswer(exchange: Exchange): Response {
+  const headers = { 'content-type': 'application/json', 'x-sluice-estimate': 'tokens', ...exchangeHeaders(exchange) }
+  return new Response(exchange.told, { headers })
+}
+
 /** The answer to a client that is not there any more. */
 export function nobodyAnswer(): Response {
   return new Response(null, { status: 499 })

@@ -3,7 +3,7 @@ import type { Exchange, Verdict } from '../../data-plane/exchange.ts'
 import type { Upstream, UpstreamAnswer, UpstreamFailure } from '../../data-plane/ports.ts'
 import { type Refusal, refuse } from '../../schema/refusals.ts'
 import { readBoundedText } from '../ports/bounded-text.ts'
-import { denialAnswer, exchangeHeaders, nobodyAnswer, refusalAnswer } from './answers.ts'
+import { denialAnswer, estimateAnswer, exchangeHeaders, nobodyAnswer, refusalAnswer } from './answers.ts'
 import { type Expiry, Watch, type Watches } from './watch.ts'
 
 /** What driving an exchange needs beside the exchange itself. */
@@ -53,6 +53,7 @@ export class Drive {
     this.#onLasting = onLasting
     const verdict = await exchange.open().catch((error) => this.broken(error))
     if (verdict === 'refuse') return this.#refused()
+    if (verdict === 'tell') return this.#told()
     this.#deadlineMs = performance.now() + exchange.itinerary!.route.timeouts.totalMs
     const first = await this.#begin().catch((error) => this.broken(error))
     if (first === 'refuse') return this.#refused()
@@ -196,6 +197,14 @@ export class Drive {
     const unrecorded = await this.#close()
     if (exchange.denial) return denialAnswer(exchange)
     return unrecorded ? refusalAnswer(exchange.arrival.dialect, unrecorded, exchange.id) : nobodyAnswer()
+  }
+
+  /** What the gateway itself answers, once that is recorded. */
+  async #told(): Promise<Response> {
+    const unrecorded = await this.#close()
+    return unrecorded
+      ? refusalAnswer(this.exchange.arrival.dialect, unrecorded, this.exchange.id)
+      : estimateAnswer(this.exchange)
   }
 
   /** A plain answer goes out whole, once its record is durable. */

@@ -1,5 +1,6 @@
 import type { Arrival } from '../../data-plane/arrival.ts'
 import { authenticate, checkKey } from '../../data-plane/authenticate.ts'
+import { anthropicMessages } from '../../data-plane/codecs/anthropic-messages/index.ts'
 import type { Dialect } from '../../data-plane/codecs/codec.ts'
 import { geminiGenerate } from '../../data-plane/codecs/gemini-generate/index.ts'
 import { openaiChat } from '../../data-plane/codecs/openai-chat/index.ts'
@@ -35,10 +36,15 @@ export function showModel(request: Request, caller: Caller, ports: Ports): Respo
   return alias ? Response.json(one(alias)) : refusalAnswer(dialect, refuse('unknown_alias', undefined, 'model'))
 }
 
-/** Several vendors have the path `/v1/models`; Google's clients are known by their headers there. */
+/** Whose errors a client reads where no door says it. */
+export const dialectFor = (request: Request): Dialect => shapeFor(request).dialect
+
+/** Several vendors have the path `/v1/models`; the clients of Google and of Anthropic are known by their headers there. */
 function shapeFor({ url, headers }: Request): Shape {
   const isGoogle = headers.has('x-goog-api-key') || headers.has('x-goog-api-client')
-  return isGoogle || new URL(url).pathname.startsWith('/v1beta/') ? geminiShape : openaiShape
+  // A host header that is none makes a URL that is none.
+  if (isGoogle || URL.parse(url)?.pathname.startsWith('/v1beta/')) return geminiShape
+  return headers.has('anthropic-version') ? anthropicShape : openaiShape
 }
 
 /** The name in the path behind `…/models/`, slashes and all. */
@@ -85,4 +91,30 @@ const geminiShape: Shape = {
   dialect: geminiGenerate,
   list: (aliases) => ({ models: aliases.map(geminiModel) }),
   one: geminiModel,
+}
+
+/** The limits of the first model behind the name: it is the one that is asked first, or as likely as any. */
+function anthropicModel({ name, route, deprecation }: RunningAlias) {
+  const model = route.targets[0]?.model
+  return {
+    type: 'model',
+    id: name,
+    display_name: name,
+    created_at: '1970-01-01T00:00:00Z',
+    lifecycle: deprecation ? 'deprecated' : 'active',
+    max_input_tokens: model?.contextTokens ?? null,
+    max_tokens: model?.maxOutputTokens ?? null,
+  }
+}
+
+/** One page: a client that asks for fewer gets all, which is no more than a page of theirs holds. */
+const anthropicShape: Shape = {
+  dialect: anthropicMessages,
+  list: (aliases) => ({
+    data: aliases.map(anthropicModel),
+    has_more: false,
+    first_id: aliases[0]?.name ?? null,
+    last_id: aliases.at(-1)?.name ?? null,
+  }),
+  one: anthropicModel,
 }

@@ -11,7 +11,7 @@ import { Bodies, type HeldBody } from './bodies.ts'
 import { Drive, type Driver } from './drive.ts'
 import { keyOf } from './key.ts'
 import type { Metrics } from './metrics.ts'
-import { listModels, showModel } from './models.ts'
+import { dialectFor, listModels, showModel } from './models.ts'
 import { type Door, doors, geminiDoor, servedPaths } from './surface.ts'
 import { Watches } from './watch.ts'
 
@@ -93,7 +93,7 @@ export function serveGateway(options: GatewayOptions): Gateway {
       '/v1/models/*': { GET: show, POST: serve.bind(null, geminiDoor) },
       '/v1beta/models/*': { GET: show, POST: serve.bind(null, geminiDoor) },
     },
-    fetch: (request) => refusalAnswer(openaiChat, refuse('unknown_endpoint', unknownSentence(request))),
+    fetch: (request) => refusalAnswer(dialectFor(request), refuse('unknown_endpoint', unknownSentence(request))),
     error: (error) => {
       metrics.fault(error)
       return refusalAnswer(openaiChat, refuse('invariant_broken'))

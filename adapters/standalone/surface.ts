@@ -1,3 +1,4 @@
+import { anthropicMessages } from '../../data-plane/codecs/anthropic-messages/index.ts'
 import type { Call, PassingDialect } from '../../data-plane/codecs/codec.ts'
 import { geminiGenerate } from '../../data-plane/codecs/gemini-generate/index.ts'
 import { geminiCall } from '../../data-plane/codecs/gemini-generate/paths.ts'
@@ -33,6 +34,8 @@ export const doors: readonly Door[] = [
   { path: '/openai/deployments/:deployment/chat/completions', dialect: openaiChat, call: ofDeployment('generate') },
   { path: '/openai/deployments/:deployment/completions', dialect: openaiCompletions, call: ofDeployment('complete') },
   { path: '/openai/deployments/:deployment/embeddings', dialect: openaiEmbeddings, call: ofDeployment('embed') },
+  { path: '/v1/messages', dialect: anthropicMessages, call: withQuery('generate') },
+  { path: '/v1/messages/count_tokens', dialect: anthropicMessages, call: withQuery('count') },
   ...['v1', 'v1beta1'].flatMap(vertexPaths).map((path) => ({ path, dialect: geminiGenerate, call: geminiCall })),
 ]
 
@@ -43,6 +46,11 @@ export const geminiDoor: Door = { path: '/v1beta/models/*', dialect: geminiGener
 function vertexPaths(version: string): string[] {
   const below = 'publishers/:publisher/models/*'
   return [`/${version}/${below}`, `/${version}/projects/:project/locations/:location/${below}`]
+}
+
+/** Anthropic's clients say `?beta=true` where they use what is not yet for everybody. */
+function withQuery(operation: Call['operation']): Door['call'] {
+  return (_pathname, query) => ({ operation, query })
 }
 
 /** Azure's paths name the deployment, which is the model that is asked for. */

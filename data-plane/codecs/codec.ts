@@ -26,7 +26,7 @@ export interface PassingDialect {
   /** Upper bounds for one attempt of a request that passes as it is. */
   ceiling(request: AdmittedRequest, model: RunningModel): TokenCeiling
   /** The client's own text for a provider of the same protocol, changed only where the gateway must. */
-  pass(request: AdmittedRequest, target: EncodeTarget): Encoded
+  pass(request: AdmittedRequest, target: EncodeTarget): Encoded & { lost?: Feature[] }
   /**
    * The answer to a request for a count (`Operation`) where no provider can be asked for it in this protocol: an estimate, made
    * from what is seen. Absent: such a request is refused.
@@ -38,9 +38,11 @@ export interface PassingDialect {
   readError(status: number, body: string): UpstreamError
   /** The body of a refusal as this protocol tells errors. */
   renderRefusal(refusal: Refusal): string
+  /** The body of an error that a provider of another protocol told, where clients of this one go by certain words or codes. */
+  renderError?(error: UpstreamError): string | undefined
   /** A refusal within a stream that has begun; `told` is the provider's own error where it passes. */
   renderStreamRefusal(refusal: Refusal, told?: string, stream?: BrokenStream): string
-  /** Headers of the client's that go on to a provider of the same protocol; a name may end in `*`. */
+  /** Headers of the client's that go on to a provider of the same protocol; a name may end in `*`, `!name` leaves one out. */
   readonly forwards: readonly string[]
 }
 
@@ -135,6 +137,8 @@ export interface AnswerWriter {
   end(): Uint8Array[]
   /** What this dialect could not tell, by its neutral name; empty where all was told. */
   readonly lost: ReadonlySet<string>
+  /** More waits for its turn than is held: the answer breaks off. */
+  readonly overflow?: boolean
 }
 
 export interface AnswerFacts {

@@ -1,5 +1,7 @@
 import type { Codec as CodecName } from '../../schema/config/index.ts'
 import type { RunningProvider } from '../snapshot/running.ts'
+import { anthropicMessages } from './anthropic-messages/index.ts'
+import { bedrockConverse } from './bedrock-converse/index.ts'
 import { isTranslatable, type Operation, type PassingDialect, type Protocol } from './codec.ts'
 import { geminiGenerate } from './gemini-generate/index.ts'
 import { openaiChat } from './openai-chat/index.ts'
@@ -12,12 +14,19 @@ import { passingWire, translatingWire, type Wire } from './wire.ts'
 export const dialects: readonly PassingDialect[] = [
   openaiChat,
   openaiResponses,
+  anthropicMessages,
   openaiCompletions,
   openaiEmbeddings,
   geminiGenerate,
 ]
 /** Every protocol that providers may be asked in by clients of another. */
-export const protocols: readonly Protocol[] = [openaiChat, openaiResponses, geminiGenerate]
+export const protocols: readonly Protocol[] = [
+  openaiChat,
+  openaiResponses,
+  anthropicMessages,
+  geminiGenerate,
+  bedrockConverse,
+]
 
 /** All pairs, made once: each dialect by itself, and all that can be translated. */
 const wires = new Map(dialects.map((dialect) => [dialect.name, wiresOf(dialect)]))

@@ -149,7 +149,7 @@ export interface Sampling {
 
 export interface Reasoning {
   /** Null where the client does not say; `none` where it wants no reasoning. */
-  effort: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | null
+  effort: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' | null
   budgetTokens: number | null
   /** The client wants to see it, or a summary of it. */
   shown: boolean | null
@@ -167,6 +167,8 @@ export const features = [
   'choices',
   'logprobs',
   'reasoning',
+  /** Reasoning that the target could do, but not in this very call (a tool's result whose reasoning was another provider's). */
+  'reasoningNow',
   'parallelToolCalls',
   'toolChoice',
   'tools',
@@ -199,6 +201,7 @@ export const hints: ReadonlySet<Feature> = new Set([
   'toolErrors',
   'refusals',
   'systemInside',
+  'reasoningNow',
 ])
 
 /** What an answer is made of, in the order it is told. A plain answer is the same events at once. */

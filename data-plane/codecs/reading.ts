@@ -12,6 +12,8 @@ export interface StreamGrammar {
   event(data: string, name: string | undefined): NeutralEvent[] | AnswerFault
   /** True once the answer is complete: what follows is ignored. */
   readonly complete: boolean
+  /** True once there is output that is billed and not shown. */
+  readonly hidesOutput?: boolean
   /** What is left to tell when the stream ends; a fault where it ended too early. */
   end(): NeutralEvent[] | AnswerFault
 }
@@ -78,6 +80,7 @@ export class SseReader implements AnswerReader {
     if (data === undefined) return []
     const events = this.#grammar.event(data, name)
     if (!isFault(events)) note(this.facts, events)
+    if (this.#grammar.hidesOutput) this.facts.hiddenOutput = true
     return events
   }
 

@@ -36,3 +36,14 @@ const kinds: ReadonlySet<string> = new Set<SignatureKind>(['thought', 'encrypted
 
 /** True where a text can hold a tag: what does not need not be searched. */
 export const mayHoldTag = (text: string): boolean => text.includes(`"${mark}`)
+
+/**
+ * True where Claude, asked in the protocol `by`, can read this proof of its thinking: signatures are the same wherever it is
+ * served, what is encrypted is only known to be where it came from.
+ */
+export function claudeReads(signature: Signature | null, encrypted: boolean, by: CodecName): signature is Signature {
+  if (signature === null) return false
+  return signature.from === by || (!encrypted && servesClaude.has(signature.from))
+}
+
+const servesClaude: ReadonlySet<CodecName> = new Set<CodecName>(['ANTHROPIC_MESSAGES', 'BEDROCK_CONVERSE'])

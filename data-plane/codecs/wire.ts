@@ -1,16 +1,17 @@
 import type { Codec as CodecName } from '../../schema/config/index.ts'
 import { isRefusal, type Refusal, refuse } from '../../schema/refusals.ts'
 import type { RunningModel } from '../snapshot/running.ts'
-import type {
-  AdmittedRequest,
-  AnswerDecoder,
-  Dialect,
-  Encoded,
-  EncodeTarget,
-  PassingDialect,
-  Protocol,
-  TokenCeiling,
-  UpstreamError,
+import {
+  type AdmittedRequest,
+  type AnswerDecoder,
+  type Dialect,
+  type Encoded,
+  type EncodeTarget,
+  isTranslatable,
+  type PassingDialect,
+  type Protocol,
+  type TokenCeiling,
+  type UpstreamError,
 } from './codec.ts'
 import { type Feature, hints, type NeutralRequest } from './neutral.ts'
 import { neutralCeiling } from './neutral-ceiling.ts'
@@ -36,11 +37,17 @@ export interface WireRequest extends Encoded {
 const nothing: readonly string[] = []
 
 export function passingWire(dialect: PassingDialect): Wire {
+  const fields = isTranslatable(dialect) ? dialect.fields : {}
   return {
     protocol: dialect.name,
     forwards: dialect.forwards,
     ceiling: (request, model) => dialect.ceiling(request, model),
-    encode: (request, target) => Object.assign(dialect.pass(request, target), { lossy: nothing }),
+    encode(request, target) {
+      const encoded = dialect.pass(request, target)
+      return Object.assign(encoded, {
+        lossy: encoded.lost?.map((feature) => fields[feature] ?? feature) ?? nothing,
+      })
+    },
     decoder: (request) => dialect.passing(request),
     readError: (status, body) => dialect.readError(status, body),
   }
@@ -65,8 +72,9 @@ export function translatingWire(dialect: Dialect, protocol: Protocol): Wire {
       if (refused !== undefined && !allowLossy) return cannotExpress(refused, protocol.name)
       return { ...encoded, lossy }
     },
-    decoder: (request) => new TranslatedDecoder(protocol.reader(request.streamed), dialect.writer(request)),
-    readError: (status, body) => retold(protocol.readError(status, body)),
+    decoder: (request) =>
+      new TranslatedDecoder(protocol.reader(request.streamed), dialect.writer(request), dialect, request.alias),
+    readError: (status, body) => retold(protocol.readError(status, body), dialect),
   }
 }
 

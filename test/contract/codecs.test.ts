@@ -45,12 +45,19 @@ function canonical(request: NeutralRequest, lost: ReadonlySet<Feature>) {
     output: output.type === 'schema' && !lost.has('schema') ? { schema: output.schema } : output.type,
     stop: lost.has('stop') ? [] : stop,
     toolChoice: lost.has('toolChoice') ? 'auto' : toolChoice,
-    parallelToolCalls: lost.has('parallelToolCalls') ? null : parallelToolCalls,
+    // Of calls that are not to be made nothing can be said.
+    parallelToolCalls: lost.has('parallelToolCalls') || toolChoice === 'none' ? null : parallelToolCalls,
     sampling: Object.fromEntries(
-      Object.entries(sampling).map(([name, value]) => [name, lost.has(name as Feature) ? null : value]),
+      Object.entries(sampling).map(([name, value]) => [
+        name,
+        lost.has(name as Feature) || isDefault(name, value) ? null : value,
+      ]),
     ),
   }
 }
+
+/** What holds anyway need not be said: some models refuse even that. */
+const isDefault = (name: string, value: unknown) => value === 1 && (name === 'temperature' || name === 'topP')
 
 function canonicalPart(part: Part, lost: ReadonlySet<Feature>): Part[] {
   if (part.type === 'thought' && lost.has('signatures')) return []

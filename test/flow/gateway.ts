@@ -33,6 +33,8 @@ export interface Setup {
   breaker?: SnapshotConfig['routes'][number]['breaker']
   model?: Partial<SnapshotConfig['models'][number]>
   provider?: Partial<SnapshotConfig['providers'][number]>
+  /** Several providers: each target's model is of the provider at its own place, the last for all that follow. */
+  providers?: Partial<SnapshotConfig['providers'][number]>[]
   grant?: Partial<Grant>
   /** 10⁻¹² per token; null declares no price at all. */
   prices?: { input: bigint; output: bigint } | null
@@ -162,11 +164,11 @@ function configOf(setup: Setup): SnapshotConfig {
     ],
     aliases: [{ id: mintId('alias'), name: 'house', route: 0, allowLossy: false, deprecation: null, ...setup.alias }],
     routes: [routeOf(setup, names)],
-    models: names.map((name) => modelOf(setup, name)),
-    providers: [providerOf(setup)],
-    credentials: [
-      { id: mintId('credential'), provider: 0, kind: 'API_KEY', source: 'STORED', locator: null, version: 1 },
-    ],
+    models: names.map((name, index) => modelOf(setup, name, providerAt(setup, index))),
+    providers: (setup.providers ?? [setup.provider ?? {}]).map((given) => providerOf(setup, given)),
+    credentials: (setup.providers ?? [{}]).map((_, provider) => ({
+      ...{ id: mintId('credential'), provider, kind: 'API_KEY', source: 'STORED', locator: null, version: 1 },
+    })),
     priceSheets: sheetsOf(setup, names),
     tiers: [],
     requestLabels: [],
@@ -206,7 +208,9 @@ function routeOf(setup: Setup, names: string[]): SnapshotConfig['routes'][number
   return {
     id: mintId('route'),
     strategy: setup.strategy ?? 'PRIORITY',
-    targets: names.map((_, model) => ({ model, credential: 0, weight: setup.weights?.[model] ?? 1 })),
+    targets: names.map((_, model) => ({
+      ...{ model, credential: providerAt(setup, model), weight: setup.weights?.[model] ?? 1 },
+    })),
     retry: {
       attempts: 3,
       on: ['CONNECT_FAILED', 'TIMEOUT', 'RATE_LIMITED', 'OVERLOADED', 'SERVER_ERROR'],
@@ -218,11 +222,13 @@ function routeOf(setup: Setup, names: string[]): SnapshotConfig['routes'][number
   }
 }
 
-function modelOf(setup: Setup, name: string): SnapshotConfig['models'][number] {
+const providerAt = ({ providers }: Setup, model: number) => Math.min(model, (providers?.length ?? 1) - 1)
+
+function modelOf(setup: Setup, name: string, provider: number): SnapshotConfig['models'][number] {
   return {
     id: mintId('model'),
     name: `model-${name}`,
-    provider: 0,
+    provider,
     upstreamName: name,
     region: null,
     contextTokens: 8_000,
@@ -239,7 +245,7 @@ function modelOf(setup: Setup, name: string): SnapshotConfig['models'][number] {
   }
 }
 
-function providerOf(setup: Setup): SnapshotConfig['providers'][number] {
+function providerOf(setup: Setup, given: Setup['provider']): SnapshotConfig['providers'][number] {
   return {
     id: mintId('provider'),
     name: 'scripted',
@@ -253,7 +259,7 @@ function providerOf(setup: Setup): SnapshotConfig['providers'][number] {
     forwardHeaders: [],
     proxy: null,
     caBundle: null,
-    ...setup.provider,
+    ...given,
   }
 }
 

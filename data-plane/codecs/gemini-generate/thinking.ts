@@ -22,7 +22,7 @@ export function thinkingConfig(reasoning: Reasoning, upstreamName: string, lost:
 const takesNone = /\b(gemini-1|gemini-2\.0|gemma|learnlm)/
 const takesBudgets = /\bgemini-2\.5/
 
-const budgets = { minimal: 1_024, low: 1_024, medium: 8_192, high: 24_576, xhigh: 24_576 }
+const budgets = { minimal: 1_024, low: 1_024, medium: 8_192, high: 24_576, xhigh: 24_576, max: 24_576 }
 
 /** The large model cannot do without; 128 tokens are its least. */
 function budgetOf({ effort, budgetTokens }: Reasoning, upstreamName: string, lost: Set<Feature>): Json {
@@ -40,7 +40,7 @@ function levelOf({ effort, budgetTokens }: Reasoning, upstreamName: string, lost
   if (effort === 'none') lost.add('reasoning')
   const least = /-pro\b/.test(upstreamName) ? 'LOW' : 'MINIMAL'
   if (effort === 'none' || effort === 'minimal') return { thinkingLevel: least }
-  if (effort !== null) return { thinkingLevel: effort === 'xhigh' ? 'HIGH' : effort.toUpperCase() }
+  if (effort !== null) return { thinkingLevel: effort === 'xhigh' || effort === 'max' ? 'HIGH' : effort.toUpperCase() }
   // Accepted beside levels for older callers' sake, and exact where a level would be a guess.
   return budgetTokens === null ? {} : { thinkingBudget: budgetTokens }
 }

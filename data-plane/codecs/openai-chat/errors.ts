@@ -77,3 +77,16 @@ export function renderChatRefusal(refusal: Refusal): string {
     },
   })
 }
+
+const causeCodes: Partial<Record<RetryCause, string>> = {
+  CONTEXT_TOO_LONG: 'context_length_exceeded',
+  CONTENT_FILTERED: 'content_filter',
+}
+
+/** An error of another protocol's provider, where clients go by OpenAI's code for it. */
+export function renderChatError({ cause, told }: UpstreamError): string | undefined {
+  const code = cause && causeCodes[cause]
+  if (!code) return undefined
+  const message = told ?? 'The provider refused the request.'
+  return JSON.stringify({ error: { message, type: 'invalid_request_error', param: null, code } })
+}

@@ -1,7 +1,7 @@
 import type { Dialect, Protocol } from '../codec.ts'
 import { ChatAnswerDecoder } from './answer.ts'
 import { chatCeiling } from './ceilings.ts'
-import { readChatError, renderChatRefusal } from './errors.ts'
+import { readChatError, renderChatError, renderChatRefusal } from './errors.ts'
 import { chatReader } from './read-answer.ts'
 import { readChatRequest } from './read-request.ts'
 import { admitChat, type ChatRequest, encodeChat } from './request.ts'
@@ -28,6 +28,7 @@ export const openaiChat: Dialect & Protocol = {
     frequencyPenalty: 'frequency_penalty',
     choices: 'n',
     reasoning: 'reasoning_effort',
+    reasoningNow: 'reasoning_effort',
     parallelToolCalls: 'parallel_tool_calls',
     toolChoice: 'tool_choice',
     json: 'response_format',
@@ -41,5 +42,6 @@ export const openaiChat: Dialect & Protocol = {
   reader: chatReader,
   readError: readChatError,
   renderRefusal: renderChatRefusal,
+  renderError: renderChatError,
   renderStreamRefusal: (refusal, told) => `data: ${(told ?? renderChatRefusal(refusal)).replace(/\s*\n\s*/g, ' ')}\n\n`,
 }

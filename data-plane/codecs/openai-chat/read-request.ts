@@ -76,7 +76,7 @@ const number = (value: unknown) => (typeof value === 'number' ? value : null)
 const flag = (value: unknown) => (typeof value === 'boolean' ? value : null)
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : value == null ? [] : [value])
 
-const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh'] as const
+const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
 const readEffort = (value: unknown) => efforts.find((effort) => effort === value) ?? null
 
 function readFormat(format: Json | null | undefined): OutputFormat {

@@ -1,4 +1,5 @@
 import type { Encoded, EncodeTarget } from '../codec.ts'
+import { effortOf } from '../effort.ts'
 import type { Json } from '../json.ts'
 import type { Feature, FilePart, NeutralRequest, Part, Source, ToolCall, ToolResult, Turn } from '../neutral.ts'
 import { outputLimit } from '../neutral-ceiling.ts'
@@ -155,10 +156,4 @@ function formatField({ output }: NeutralRequest): Json {
 function effortField({ reasoning: { effort, budgetTokens } }: NeutralRequest): Json {
   const asked = effort ?? (budgetTokens === null ? null : effortOf(budgetTokens))
   return asked === null || asked === 'none' ? {} : { reasoning_effort: asked }
-}
-
-/** A budget of reasoning tokens as the nearest effort. */
-export function effortOf(budgetTokens: number): 'low' | 'medium' | 'high' {
-  if (budgetTokens <= 2_048) return 'low'
-  return budgetTokens <= 8_192 ? 'medium' : 'high'
 }

@@ -1,11 +1,12 @@
 import { type Refusal, refusalMessage } from '../../../schema/refusals.ts'
 import type { UpstreamError } from '../codec.ts'
 import type { Json } from '../json.ts'
-import { readChatError, readToldError, renderChatRefusal } from '../openai-chat/errors.ts'
+import { readChatError, readToldError, renderChatError, renderChatRefusal } from '../openai-chat/errors.ts'
 
 /** Errors before the answer are those of every OpenAI endpoint. */
 export const readResponsesError = readChatError
 export const renderResponsesRefusal = renderChatRefusal
+export const renderResponsesError = renderChatError
 
 /** Codes of a failed response that say what a status would. */
 const statuses: Record<string, number> = { rate_limit_exceeded: 429, server_error: 500, invalid_prompt: 400 }

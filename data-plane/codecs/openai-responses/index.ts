@@ -1,7 +1,12 @@
 import type { Dialect, Protocol } from '../codec.ts'
 import { ResponsesAnswerDecoder } from './answer.ts'
 import { responsesCeiling } from './ceilings.ts'
-import { readResponsesError, renderResponsesRefusal, renderResponsesStreamRefusal } from './errors.ts'
+import {
+  readResponsesError,
+  renderResponsesError,
+  renderResponsesRefusal,
+  renderResponsesStreamRefusal,
+} from './errors.ts'
 import { responsesReader } from './read-answer.ts'
 import { readResponsesRequest } from './read-request.ts'
 import { admitResponses, passResponses, type ResponsesRequest } from './request.ts'
@@ -23,6 +28,8 @@ export const openaiResponses: Dialect & Protocol = {
       ? new ResponsesEventWriter(request as ResponsesRequest)
       : new ResponseWriter(request as ResponsesRequest),
   fields: {
+    reasoning: 'reasoning.effort',
+    reasoningNow: 'reasoning.effort',
     topP: 'top_p',
     logprobs: 'top_logprobs',
     parallelToolCalls: 'parallel_tool_calls',
@@ -38,5 +45,6 @@ export const openaiResponses: Dialect & Protocol = {
   reader: responsesReader,
   readError: readResponsesError,
   renderRefusal: renderResponsesRefusal,
+  renderError: renderResponsesError,
   renderStreamRefusal: renderResponsesStreamRefusal,
 }

@@ -62,7 +62,7 @@ export function readResponsesRequest({ body, streamed }: ResponsesRequest): Neut
 const isPlain = (key: string, value: unknown) => plainValues[key]?.includes(JSON.stringify(value)) ?? false
 const number = (value: unknown) => (typeof value === 'number' ? value : null)
 
-const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh'] as const
+const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
 
 function readReasoning(reasoning: Json | null | undefined): NeutralRequest['reasoning'] {
   const effort = efforts.find((each) => each === reasoning?.effort) ?? null

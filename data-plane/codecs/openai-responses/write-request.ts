@@ -1,4 +1,5 @@
 import type { Encoded, EncodeTarget } from '../codec.ts'
+import { effortOf } from '../effort.ts'
 import type { Json } from '../json.ts'
 import type {
   Feature,
@@ -12,7 +13,7 @@ import type {
   Turn,
 } from '../neutral.ts'
 import { outputLimit } from '../neutral-ceiling.ts'
-import { effortOf, urlOf } from '../openai-chat/write-request.ts'
+import { urlOf } from '../openai-chat/write-request.ts'
 import { responsesPath } from './request.ts'
 
 type Lost = Set<Feature>
