@@ -74,7 +74,7 @@ export function writeUsage(readings: readonly Reading[] | undefined): Json {
   return {
     input_tokens: of('INPUT_TOKENS', 'AUDIO_INPUT_TOKENS'),
     cache_creation_input_tokens: written + written1h,
-    cache_read_input_tokens: of('CACHED_INPUT_TOKENS'),
+    cache_read_input_tokens: of('CACHED_INPUT_TOKENS', 'CACHED_AUDIO_INPUT_TOKENS'),
     cache_creation: { ephemeral_5m_input_tokens: written, ephemeral_1h_input_tokens: written1h },
     output_tokens: of('OUTPUT_TOKENS', 'AUDIO_OUTPUT_TOKENS') + thinking,
     output_tokens_details: thinking > 0 ? { thinking_tokens: thinking } : null,

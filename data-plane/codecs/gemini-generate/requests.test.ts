@@ -343,7 +343,8 @@ describe('usage', () => {
     })!
     expect(readings.map(({ meter, quantity }) => [meter, quantity])).toEqual([
       ['INPUT_TOKENS', 47],
-      ['CACHED_INPUT_TOKENS', 40],
+      ['CACHED_INPUT_TOKENS', 30],
+      ['CACHED_AUDIO_INPUT_TOKENS', 10],
       ['AUDIO_INPUT_TOKENS', 20],
       ['OUTPUT_TOKENS', 12],
       ['REASONING_TOKENS', 5],

@@ -20,10 +20,11 @@ export function readUsage(value: unknown): Reading[] | undefined {
   const cachedAudio = audioOf(usage.cacheTokensDetails)
   const audioIn = Math.max(0, audioOf(usage.promptTokensDetails) - cachedAudio)
   const audioOut = audioOf(usage.candidatesTokensDetails)
-  if (audioIn > prompt - cached || audioOut > candidates) return undefined
+  if (audioIn > prompt - cached || cachedAudio > cached || audioOut > candidates) return undefined
   return [
     reading('INPUT_TOKENS', prompt - cached - audioIn + tools),
-    ...some('CACHED_INPUT_TOKENS', cached),
+    ...some('CACHED_INPUT_TOKENS', cached - cachedAudio),
+    ...some('CACHED_AUDIO_INPUT_TOKENS', cachedAudio),
     ...some('AUDIO_INPUT_TOKENS', audioIn),
     reading('OUTPUT_TOKENS', candidates - audioOut),
     ...some('REASONING_TOKENS', thoughts),
@@ -51,7 +52,7 @@ function count(value: unknown): number | undefined {
 export function writeUsage(readings: readonly Reading[]): Json {
   const of = (...meters: Meter[]) =>
     readings.reduce((sum, { meter, quantity }) => (meters.includes(meter) ? sum + quantity : sum), 0)
-  const cached = of('CACHED_INPUT_TOKENS')
+  const cached = of('CACHED_INPUT_TOKENS', 'CACHED_AUDIO_INPUT_TOKENS')
   const thoughts = of('REASONING_TOKENS')
   const prompt = of('INPUT_TOKENS', 'CACHE_WRITE_TOKENS', 'CACHE_WRITE_1H_TOKENS', 'AUDIO_INPUT_TOKENS') + cached
   const candidates = of('OUTPUT_TOKENS', 'AUDIO_OUTPUT_TOKENS')
@@ -61,7 +62,8 @@ export function writeUsage(readings: readonly Reading[]): Json {
     candidatesTokenCount: candidates,
     ...(thoughts > 0 && { thoughtsTokenCount: thoughts }),
     totalTokenCount: prompt + candidates + thoughts,
-    ...audioDetails('promptTokensDetails', prompt, of('AUDIO_INPUT_TOKENS')),
+    ...audioDetails('promptTokensDetails', prompt, of('AUDIO_INPUT_TOKENS', 'CACHED_AUDIO_INPUT_TOKENS')),
+    ...audioDetails('cacheTokensDetails', cached, of('CACHED_AUDIO_INPUT_TOKENS')),
     ...audioDetails('candidatesTokensDetails', candidates, of('AUDIO_OUTPUT_TOKENS')),
   }
 }

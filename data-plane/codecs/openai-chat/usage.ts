@@ -46,7 +46,7 @@ function count(value: unknown): number | undefined {
 export function writeUsage(readings: readonly Reading[]): ChatUsage & { total_tokens: number } {
   const of = (...meters: Meter[]) =>
     readings.reduce((sum, { meter, quantity }) => (meters.includes(meter) ? sum + quantity : sum), 0)
-  const cached = of('CACHED_INPUT_TOKENS')
+  const cached = of('CACHED_INPUT_TOKENS', 'CACHED_AUDIO_INPUT_TOKENS')
   const reasoning = of('REASONING_TOKENS')
   const prompt = of('INPUT_TOKENS', 'CACHE_WRITE_TOKENS', 'CACHE_WRITE_1H_TOKENS', 'AUDIO_INPUT_TOKENS') + cached
   const completion = of('OUTPUT_TOKENS', 'AUDIO_OUTPUT_TOKENS') + reasoning

@@ -17,7 +17,7 @@ export function readResponsesUsage(usage: Json | null | undefined): Reading[] | 
 export function writeResponsesUsage(readings: readonly Reading[]): Json {
   const of = (...meters: Meter[]) =>
     readings.reduce((sum, { meter, quantity }) => (meters.includes(meter) ? sum + quantity : sum), 0)
-  const cached = of('CACHED_INPUT_TOKENS')
+  const cached = of('CACHED_INPUT_TOKENS', 'CACHED_AUDIO_INPUT_TOKENS')
   const reasoning = of('REASONING_TOKENS')
   const input = of('INPUT_TOKENS', 'CACHE_WRITE_TOKENS', 'CACHE_WRITE_1H_TOKENS', 'AUDIO_INPUT_TOKENS') + cached
   const output = of('OUTPUT_TOKENS', 'AUDIO_OUTPUT_TOKENS') + reasoning
