@@ -12,7 +12,7 @@ import { Drive, type Driver } from './drive.ts'
 import { keyOf } from './key.ts'
 import type { Metrics } from './metrics.ts'
 import { dialectFor, listModels, showModel } from './models.ts'
-import { type Door, doors, geminiDoor, servedPaths } from './surface.ts'
+import { type Door, doors, geminiDoor, unknownSentence } from './surface.ts'
 import { Watches } from './watch.ts'
 
 export interface GatewayOptions {
@@ -138,10 +138,4 @@ function callOf(door: Door, request: Request): Call | undefined {
 /** Who calls, as far as the request itself tells. */
 function callerOf(request: Request, server: Bun.Server<undefined>) {
   return { key: keyOf(request.headers), clientAddress: () => server.requestIP(request)?.address ?? null }
-}
-
-function unknownSentence(request: Request): string {
-  // A host header that is none makes a URL that is none.
-  const pathname = URL.parse(request.url)?.pathname ?? 'That path'
-  return `${request.method} ${pathname.slice(0, 100)} is not served; ${servedPaths.join(', ')} and GET /v1/models are.`
 }

@@ -69,5 +69,16 @@ function decoded(segment: string | undefined): string | undefined {
   }
 }
 
-/** What is served, for the sentence that says that something else is not. */
-export const servedPaths = [...doors, geminiDoor].map(({ path }) => `POST ${path}`)
+/** The doors as they are told to who stands before none; Azure's and Vertex AI's own forms of them are left out. */
+const told = `POST ${['chat/completions', 'responses', 'embeddings', 'completions', 'messages', 'messages/count_tokens']
+  .map((path) => `/v1/${path}`)
+  .join(', ')}, /v1beta/models/MODEL:generateContent, /openai/deployments/NAME/…, and GET /v1/models`
+
+/** Says what is served instead, and the commonest reason: a base URL with a version for an SDK that brings its own. */
+export function unknownSentence(request: Request): string {
+  // A host header that is none makes a URL that is none.
+  const pathname = URL.parse(request.url)?.pathname ?? 'That path'
+  const [, twice] = /^\/(v1|v1beta)\/(?:v1|v1beta|openai)\//.exec(pathname) ?? []
+  const advice = twice ? ` Leave /${twice} out of this client's base URL.` : ''
+  return `${request.method} ${pathname.slice(0, 100)} is not served; ${told} are.${advice}`
+}
