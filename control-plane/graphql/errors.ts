@@ -12,6 +12,11 @@ export const errorCodes = {
     message: 'Sign in: send an admin token as Authorization: Bearer sla_…',
   },
   NOT_PERMITTED: { status: 403, retryable: false, message: 'You may not do that.' },
+  UNKNOWN_TENANT: {
+    status: 404,
+    retryable: false,
+    message: 'There is no such tenant as x-sluice-tenant names, or it is not yours to act in.',
+  },
   FOREIGN_ORIGIN: { status: 403, retryable: false, message: 'This address does not answer pages of other origins.' },
   UNKNOWN_DOCUMENT: {
     status: 403,
