@@ -38,6 +38,11 @@ export const errorCodes = {
     retryable: true,
     message: 'This stream was not read fast enough; go on from the last cursor.',
   },
+  RATE_LIMITED: {
+    status: 429,
+    retryable: true,
+    message: 'The API quota of this caller is spent for this minute; { apiQuota { remaining resetsAt } } tells it.',
+  },
   TOO_MANY_STREAMS: { status: 429, retryable: true, message: 'Too many streams are open.' },
   UNAVAILABLE: { status: 503, retryable: true, message: 'The control plane cannot answer right now.' },
   INTERNAL: { status: 500, retryable: true, message: 'Something went wrong here. The request id names it in the log.' },
@@ -46,8 +51,13 @@ export const errorCodes = {
 export type RequestErrorCode = keyof typeof errorCodes
 
 /** An error of the first channel; the message may say more about this case, but never holds secrets or internals. */
-export function requestError(code: RequestErrorCode, message: string = errorCodes[code].message): GraphQLError {
-  return new GraphQLError(message, { extensions: { code, http: { status: errorCodes[code].status } } })
+export function requestError(
+  code: RequestErrorCode,
+  message: string = errorCodes[code].message,
+  { retryAfterMs, headers }: { retryAfterMs?: number; headers?: Record<string, string> } = {},
+): GraphQLError {
+  const http = { status: errorCodes[code].status, ...(headers && { headers }) }
+  return new GraphQLError(message, { extensions: { code, ...(retryAfterMs && { retryAfterMs }), http } })
 }
 
 /** The code of an error that graphql-js, Yoga or we made on purpose; undefined for all others, which are bugs. */
@@ -82,6 +92,7 @@ export function finishError(error: unknown, requestId: string, report: (error: u
       code: code ?? 'INTERNAL',
       requestId,
       retryable: row.retryable,
+      ...(code && located?.extensions.retryAfterMs ? { retryAfterMs: located.extensions.retryAfterMs } : {}),
       // Yoga reads the status from here and leaves it out of the answer. A result with data is 200.
       ...(located?.path ? {} : { http: httpOf(located, row) }),
     },

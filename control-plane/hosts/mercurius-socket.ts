@@ -2,6 +2,7 @@ import type { WebSocket, WebsocketHandler } from '@fastify/websocket'
 import { type ExecutionArgs, type ExecutionResult, execute, type GraphQLError, subscribe, validate } from 'graphql'
 import { CloseCode, makeServer, type SubscribePayload } from 'graphql-ws'
 import { mintId } from '../../schema/ids.ts'
+import { charge } from '../graphql/charge.ts'
 import type { GraphContext } from '../graphql/context.ts'
 import { finishError, requestError } from '../graphql/errors.ts'
 import { schema } from '../graphql/schema.ts'
@@ -118,7 +119,7 @@ async function stillGood({ caller, socket }: Connection): Promise<Caller | undef
 }
 
 function prepare(
-  { ctx }: GraphqlOptions,
+  { ctx, quota }: GraphqlOptions,
   caller: Caller,
   { query, operationName, variables }: SubscribePayload,
 ): ExecutionArgs | readonly GraphQLError[] {
@@ -127,6 +128,8 @@ function prepare(
     const invalid = validate(schema, document)
     if (invalid.length > 0) return invalid
     const contextValue = contextOf(ctx, caller, mintId('correlation'))
+    const spent = charge(contextValue, quota, { document, operationName, variables })
+    if (spent) return [spent]
     return { schema, document, operationName, variableValues: variables, contextValue }
   } catch (error) {
     if (error instanceof Error && error.name === 'GraphQLError') return [error as GraphQLError]

@@ -7,8 +7,11 @@ import mercurius from 'mercurius'
 import { mintId } from '../../schema/ids.ts'
 import { DatabaseUnavailable } from '../db/trouble.ts'
 import type { Context } from '../domain/context.ts'
+import { charge } from '../graphql/charge.ts'
+import type { GraphContext } from '../graphql/context.ts'
 import { errorCodes, type RequestErrorCode } from '../graphql/errors.ts'
 import { documentLimits } from '../graphql/limits.ts'
+import { Quota } from '../graphql/quota.ts'
 import { schema } from '../graphql/schema.ts'
 import { isForeign } from '../sessions/origin.ts'
 import { adminToken } from './authenticators.ts'
@@ -42,6 +45,7 @@ export async function serveMercurius(ctx: Context, options: Omit<ServeOptions, '
   const graphql: GraphqlOptions = {
     ctx,
     authenticators: options.authenticators ?? [adminToken],
+    quota: new Quota(ctx.clock, options.apiQuota),
     bodyBytesMax: options.bodyBytesMax ?? 16 * mebibyte,
     sessionDocuments: new Set(),
     report: options.report ?? ((error, requestId) => console.error(`${requestId}:`, error)),
@@ -62,7 +66,12 @@ export async function serveMercurius(ctx: Context, options: Omit<ServeOptions, '
     errorFormatter: (execution) => ({ statusCode: 200, response: execution }),
   })
   app.graphql.addHook('preValidation', async (_, document) => boundedDocument(document))
-  app.graphql.addHook('preExecution', async (_, document, context) => fittingMethod(document, context as never))
+  app.graphql.addHook('preExecution', async (_, document, context, variables) => {
+    const { operationName } = context as { operationName?: string }
+    fittingMethod(document, context as never)
+    const spent = charge(context as unknown as GraphContext, graphql.quota, { document, operationName, variables })
+    if (spent) throw spent
+  })
   await app.register(websocket, {
     options: { maxPayload: socketBounds.messageBytesMax, handleProtocols: () => GRAPHQL_TRANSPORT_WS_PROTOCOL },
     errorHandler(error: Error & { code?: string }, socket, request) {

@@ -3,6 +3,7 @@ import type { Context } from '../domain/context.ts'
 import type { GraphContext } from '../graphql/context.ts'
 import { finishError, requestError } from '../graphql/errors.ts'
 import { checkDocument, documentLimits, textError, tooMuch } from '../graphql/limits.ts'
+import type { Quota } from '../graphql/quota.ts'
 import type { Authenticator } from './authenticators.ts'
 import { type Caller, isCaller, type NoCaller } from './caller.ts'
 
@@ -16,6 +17,7 @@ export interface GraphqlOptions {
   ctx: Context
   /** Asked in this order who a caller is. */
   authenticators: readonly Authenticator[]
+  quota: Quota
   bodyBytesMax: number
   /** Documents that a browser session may send. */
   sessionDocuments: ReadonlySet<string>

@@ -3,6 +3,7 @@ import { mintId } from '../../schema/ids.ts'
 import { documents } from '../dashboard/documents.ts'
 import { DatabaseUnavailable } from '../db/trouble.ts'
 import type { Context } from '../domain/context.ts'
+import { Quota } from '../graphql/quota.ts'
 import { cookieName } from '../sessions/cookie.ts'
 import { isForeign } from '../sessions/origin.ts'
 import { type Authenticator, adminToken, browserSession } from './authenticators.ts'
@@ -31,6 +32,8 @@ export interface ServeOptions {
   mounts?: MountedRoutes[]
   /** Asked in this order who a caller is; default: admin tokens, then, where there are any, sessions of browsers. */
   authenticators?: Authenticator[]
+  /** Points that one caller may spend a minute; default two million. */
+  apiQuota?: number
   /** Hears of errors that callers see only as INTERNAL. */
   report?: (error: unknown, requestId: string) => void
 }
@@ -58,6 +61,7 @@ export async function serveControlPlane(ctx: Context, options: ServeOptions): Pr
   const graphql: GraphqlOptions = {
     ctx,
     authenticators,
+    quota: new Quota(ctx.clock, options.apiQuota),
     bodyBytesMax: options.bodyBytesMax ?? 16 * mebibyte,
     sessionDocuments: new Set(Object.values(documents).map((document) => document.trim())),
     report(error, requestId) {

@@ -198,6 +198,7 @@ export const cases: Record<string, Ask[]> = {
   ),
   'Query.permissions': own('{ permissions { name description roles } }'),
   'Query.configSchema': own('{ configSchema }'),
+  'Query.apiQuota': own('{ apiQuota { cost limit } }'),
   'Query.tenants': [
     ask(
       'name',
