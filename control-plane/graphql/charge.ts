@@ -1,5 +1,5 @@
 import { complexityFromQuery } from '@pothos/plugin-complexity'
-import { type DocumentNode, GraphQLError, getOperationAST, Kind } from 'graphql'
+import { type DocumentNode, GraphQLError, getOperationAST, Kind, visit } from 'graphql'
 import { accountable } from '../domain/actor.ts'
 import type { GraphContext } from './context.ts'
 import { requestError } from './errors.ts'
@@ -27,6 +27,19 @@ export function charge(ctx: GraphContext, quota: Quota, asked: Asked): GraphQLEr
   return taken ? undefined : spent(charged.resetsAt.getTime() - ctx.domain.clock.now())
 }
 
+/** Of each `__schema` and `__type`, whose fields Pothos does not see. The whole schema is some thousand of them. */
+const introspectionCost = 1_000
+
+function introspections(document: DocumentNode): number {
+  let count = 0
+  visit(document, {
+    Field({ name: { value } }) {
+      if (value === '__schema' || value === '__type') count += 1
+    },
+  })
+  return count
+}
+
 /** Undefined where execution will find the operation or its variables wanting, and says so. */
 function costOf(ctx: GraphContext, { document, operationName, variables }: Asked): number | undefined {
   const operation = getOperationAST(document, operationName)
@@ -34,7 +47,8 @@ function costOf(ctx: GraphContext, { document, operationName, variables }: Asked
   const fragments = document.definitions.filter(({ kind }) => kind === Kind.FRAGMENT_DEFINITION)
   const alone: DocumentNode = { kind: Kind.DOCUMENT, definitions: [operation, ...fragments] }
   try {
-    return complexityFromQuery(alone, { schema, ctx, variables: variables ?? {} }).complexity
+    const { complexity } = complexityFromQuery(alone, { schema, ctx, variables: variables ?? {} })
+    return complexity + introspectionCost * introspections(alone)
   } catch (error) {
     if (error instanceof GraphQLError) return undefined
     throw error

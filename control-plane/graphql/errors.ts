@@ -60,6 +60,8 @@ export function requestError(
   return new GraphQLError(message, { extensions: { code, ...(retryAfterMs && { retryAfterMs }), http } })
 }
 
+const aborted = 'Validation aborted.'
+
 /** The code of an error that graphql-js, Yoga or we made on purpose; undefined for all others, which are bugs. */
 function knownCode(error: GraphQLError): RequestErrorCode | undefined {
   const code = error.extensions.code
@@ -67,6 +69,8 @@ function knownCode(error: GraphQLError): RequestErrorCode | undefined {
   const original = error.originalError
   if (original instanceof DatabaseUnavailable) return 'UNAVAILABLE'
   if (original instanceof GraphQLError) return knownCode(original)
+  // Fields that would have to be compared with each other more often than graphql-js does.
+  if (error.message === aborted) return 'TOO_COMPLEX'
   // An argument or variable that a scalar refused, or a document that did not parse or validate.
   const http = error.extensions.http as { status?: number } | undefined
   if (!original) return (http?.status ?? 400) < 500 ? (http?.status === 413 ? 'TOO_LARGE' : 'BAD_DOCUMENT') : undefined
@@ -82,8 +86,9 @@ export function finishError(error: unknown, requestId: string, report: (error: u
   const located = error instanceof GraphQLError ? error : undefined
   const code = located ? knownCode(located) : undefined
   if (!code) report(located?.originalError ?? error, requestId)
+  const told = located?.message === aborted ? errorCodes.TOO_COMPLEX.message : located?.message
   const row = errorCodes[code ?? 'INTERNAL']
-  return new GraphQLError(code && located ? withoutValues(located.message) : errorCodes.INTERNAL.message, {
+  return new GraphQLError(code && told ? shortened(withoutValues(told)) : errorCodes.INTERNAL.message, {
     nodes: located?.nodes,
     source: located?.source,
     positions: located?.positions,
@@ -98,6 +103,12 @@ export function finishError(error: unknown, requestId: string, report: (error: u
     },
   })
 }
+
+const messageCharactersMax = 500
+
+/** A name out of the document may be as long as the document, and stand in each of a hundred errors. */
+const shortened = (message: string) =>
+  message.length > messageCharactersMax ? `${message.slice(0, messageCharactersMax)} …` : message
 
 /**
  * A document that does not fit is answered with 200 where the client takes plain JSON, as GraphQL over HTTP has it (Yoga's
