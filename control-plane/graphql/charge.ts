@@ -3,7 +3,7 @@ import { type DocumentNode, GraphQLError, getOperationAST, Kind, visit } from 'g
 import { accountable } from '../domain/actor.ts'
 import type { GraphContext } from './context.ts'
 import { requestError } from './errors.ts'
-import { costLimits } from './limits.ts'
+import { costLimits, isIntrospection } from './limits.ts'
 import type { Quota } from './quota.ts'
 import { schema } from './schema.ts'
 
@@ -33,8 +33,8 @@ const introspectionCost = 1_000
 function introspections(document: DocumentNode): number {
   let count = 0
   visit(document, {
-    Field({ name: { value } }) {
-      if (value === '__schema' || value === '__type') count += 1
+    Field(field) {
+      if (isIntrospection(field)) count += 1
     },
   })
   return count

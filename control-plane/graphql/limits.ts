@@ -1,4 +1,11 @@
-import { type DocumentNode, type FragmentDefinitionNode, type GraphQLError, Kind, type SelectionSetNode } from 'graphql'
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLError,
+  Kind,
+  type SelectionSetNode,
+} from 'graphql'
 import { requestError } from './errors.ts'
 
 /** How much one document may ask for before anything is looked up. All bounds are for the document with its fragments spread. */
@@ -11,6 +18,8 @@ export const documentLimits = {
   aliases: 30,
   directives: 50,
   operations: 20,
+  /** `__schema` and `__type`: each may answer the whole schema, and Pothos counts none of their fields. */
+  introspections: 5,
 }
 
 /** Work that a valid document may cause: every field costs 1, times the items of the lists around it. */
@@ -55,6 +64,7 @@ export function checkDocument(document: DocumentNode): void {
       size.selections += 1
       size.directives += selection.directives?.length ?? 0
       if (isField && selection.alias) size.aliases += 1
+      if (isField && isIntrospection(selection)) introspections += 1
       const inner =
         selection.kind === Kind.FRAGMENT_SPREAD
           ? ofFragment(selection.name.value)
@@ -66,6 +76,7 @@ export function checkDocument(document: DocumentNode): void {
   }
 
   let operations = 0
+  let introspections = 0
   for (const definition of document.definitions) {
     if (definition.kind === Kind.OPERATION_DEFINITION) {
       operations += 1
@@ -76,7 +87,11 @@ export function checkDocument(document: DocumentNode): void {
     } else if (definition.kind === Kind.FRAGMENT_DEFINITION) refuseBeyond(ofFragment(definition.name.value))
   }
   if (operations > documentLimits.operations) throw tooMuch('operations', documentLimits.operations)
+  if (introspections > documentLimits.introspections) throw tooMuch('introspections', documentLimits.introspections)
 }
+
+/** A field that answers of the schema. */
+export const isIntrospection = ({ name: { value } }: FieldNode) => value === '__schema' || value === '__type'
 
 function add(size: Size, inner: Size): void {
   size.selections = Math.min(most, size.selections + inner.selections)
@@ -94,6 +109,7 @@ const words = {
   breadth: 'fields, spread out',
   complexity: 'points of cost (a field in a list counts once for each row asked for)',
   selections: 'fields, spread out',
+  introspections: 'fields __schema and __type',
 } as Record<string, string>
 
 /** The one sentence for every such bound. */

@@ -145,6 +145,13 @@ const introspection: Abuse[] = [
       () =>
         `{ ${many(30, (at) => `a${at}: __schema { types { name fields { name args { name } type { name } } } }`)} }`,
     ),
+    told: tooComplex,
+  },
+  {
+    name: 'the whole schema five times',
+    body: query(
+      () => `{ ${many(5, (at) => `a${at}: __schema { types { name fields { name args { name } type { name } } } }`)} }`,
+    ),
     told: answered,
   },
   {

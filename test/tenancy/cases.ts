@@ -115,9 +115,22 @@ export const cases: Record<string, Ask[]> = {
     ...own('{ tenant { resources(first: 100) { nodes { id handle } } members { nodes { principal { name } } } } }', [
       'config:read',
     ]),
-    ...own('{ tenant { aliases { nodes { id name } } tiers { nodes { id name } } } }', ['config:read', 'record:read-own']),
+    ...own('{ tenant { aliases { nodes { id name } } tiers { nodes { id name } } } }', [
+      'config:read',
+      'record:read-own',
+    ]),
     ...(
-      ['teams', 'projects', 'principals', 'apiKeys', 'providers', 'models', 'routes', 'priceSheets'] as const
+      [
+        'teams',
+        'projects',
+        'principals',
+        'apiKeys',
+        'providers',
+        'models',
+        'routes',
+        'priceSheets',
+        'policies',
+      ] as const
     ).flatMap((list) => own(`{ tenant { ${list} { nodes { id name } } } }`, ['config:read'])),
     ...own('{ tenant { dataPlanes { nodes { id name instances { nodes { id } } } } } }', ['config:read']),
     tenantList('projects', 'team', 'team', 'ProjectFilter'),
