@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { actorOf } from './actor.ts'
 import { apply, archive } from './apply.ts'
 import { createTenant } from './installation.ts'
+import { restore } from './restore.ts'
 import { declareAll, type TestContext, testContext, testTenant } from './test-context.ts'
 
 let ctx: TestContext
@@ -71,6 +72,8 @@ describe('an identity', () => {
     expect(await actorOf(ctx, ada)).toBeUndefined()
     expect(told(await declareAll(ctx, owner, [principal('heir', ada)]))).toEqual([])
     expect((await actorOf(ctx, ada))?.name).toBe('heir')
+    const back = { refs: ['principal/eve'], ifRevision: swapped.revision + 2, dryRun: false }
+    expect(told(await restore(ctx, owner, back))).toEqual([taken('refs.0.identities.0')])
   })
 
   it('is not given by a dry run, and never under the name of Sluice itself', async () => {

@@ -90,7 +90,11 @@ Tenant.implement({
       complexity: pageCost,
       resolve: membersOf,
     }),
-    requestLabels: t.field({ type: [RequestLabel], resolve: ({ spec }) => spec.requestLabels }),
+    requestLabels: t.field({
+      authScopes: (_tenant, _args, { actor }) => maySeeServing(actor),
+      type: [RequestLabel],
+      resolve: ({ spec }) => spec.requestLabels,
+    }),
     configRevision: t.field({
       type: 'SafeInt',
       description: "The one number that orders this tenant's configuration.",

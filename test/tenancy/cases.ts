@@ -115,7 +115,7 @@ export const cases: Record<string, Ask[]> = {
     ...own('{ tenant { resources(first: 100) { nodes { id handle } } members { nodes { principal { name } } } } }', [
       'config:read',
     ]),
-    ...own('{ tenant { aliases { nodes { id name } } tiers { nodes { id name } } } }', [
+    ...own('{ tenant { aliases { nodes { id name } } tiers { nodes { id name models { nodes { name } } } } } }', [
       'config:read',
       'record:read-own',
     ]),
@@ -139,7 +139,7 @@ export const cases: Record<string, Ask[]> = {
     tenantList('models', 'provider', 'provider', 'ModelFilter'),
     tenantList('models', 'tier', 'tier', 'ModelFilter'),
     tenantList('policies', 'scope', 'project', 'PolicyFilter'),
-    ...own('{ tenant { requestLabels { key values } tiers { nodes { name models { nodes { name } } } } } }'),
+    ...own('{ tenant { requestLabels { key values } } }', ['config:read', 'record:read-own']),
     ...own('{ tenant { policies(filter: { kind: [ROUTING] }) { nodes { name scope { ref resource { id } } } } } }', [
       'config:read',
     ]),
