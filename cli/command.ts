@@ -52,6 +52,8 @@ export interface CommandSpec<O extends Options> {
   options?: O
   /** Of `-o`; absent = table. Null = this command has no `-o`. */
   format?: Format | null
+  /** False where it asks no control plane as a tenant, and so takes no `--tenant`. */
+  inTenant?: false
   run(given: Given<O>, io: Io): Promise<ExitCode | Failed>
 }
 
@@ -62,12 +64,22 @@ const outputOption = {
   description: 'form of the answer',
 } as const satisfies Option
 
+const tenantOption = {
+  type: 'string',
+  hint: 'name',
+  description: 'act in this tenant; for operators of the installation',
+} as const satisfies Option
+
 /**
  * A citty command whose arguments are read strictly: an option that does not exist is an error, since `apply --plan-onyl` must
  * not apply. Troubles it returns are told on stderr.
  */
 export function command<const O extends Options>(spec: CommandSpec<O>): CommandDef {
-  const options: Options = { ...spec.options, ...(spec.format !== null && { output: outputOption }) }
+  const options: Options = {
+    ...spec.options,
+    ...(spec.inTenant !== false && { tenant: tenantOption }),
+    ...(spec.format !== null && { output: outputOption }),
+  }
   return defineCommand({
     meta: { name: spec.name, description: spec.description, example: spec.example } as never,
     args: cittyArgs(spec.positionals ?? [], options),
@@ -75,10 +87,18 @@ export function command<const O extends Options>(spec: CommandSpec<O>): CommandD
       const io = data as Io
       const given = read(spec, options, rawArgs)
       if (isFailed(given)) return tell(io, given)
-      const outcome = await spec.run(given as Given<O>, io)
+      const outcome = await spec.run(given as Given<O>, actingIn(io, given.options.tenant as string | undefined))
       return isFailed(outcome) ? tell(io, outcome, given.format === 'json') : outcome
     },
   })
+}
+
+/** `--tenant` says it for one command as `SLUICE_TENANT` does for all. */
+function actingIn(io: Io, tenant: string | undefined): Io {
+  if (tenant === undefined) return io
+  const env = { ...io.env, SLUICE_TENANT: tenant, SLUICE_TENANT_FILE: undefined }
+  // Not a copy: listening for an interrupt begins when `signal` is read.
+  return Object.create(io, { env: { value: env, enumerable: true } }) as Io
 }
 
 function cittyArgs(positionals: readonly Positional[], options: Options): ArgsDef {
@@ -110,6 +130,8 @@ function read(
     if (value === undefined && option.required) return usage(`--${name} is missing: ${option.description}.`)
     if (option.values && typeof value === 'string' && !option.values.includes(value))
       return usage(`--${name} is one of ${option.values.join(', ')}, not ${JSON.stringify(value)}.`)
+    // An empty variable in a script must not turn into acting at home.
+    if (option === tenantOption && value === '') return usage('--tenant is empty; name a tenant, or leave it out.')
     if (option.many && value === undefined) parsed.values[name] = []
   }
   const format = (parsed.values.output ?? spec.format ?? 'table') as Format

@@ -419,6 +419,39 @@ describe('keys', () => {
   })
 })
 
+describe('acting in another tenant', () => {
+  let theirs: string
+  beforeAll(async () => {
+    const create = 'mutation ($input: TenantCreateInput!) { tenantCreate(input: $input) { adminToken } }'
+    const answer = await asked(create, { idempotencyKey: crypto.randomUUID(), name: 'acme' })
+    theirs = answer.data.tenantCreate.adminToken
+  })
+
+  it('is an option of each command, or a variable for all', async () => {
+    const team = file('acme.yaml', 'kind: Team\nname: helped\n')
+    await ok(['apply', '-f', team, '--yes', '--tenant', 'acme'])
+    expect(await ok(['dump', '--kind', 'Team'], { env: { SLUICE_ADMIN_TOKEN: theirs } })).toContain('helped')
+    expect(await ok(['dump', '--kind', 'Team'], { env: { SLUICE_TENANT: 'acme' } })).toContain('helped')
+    expect(await ok(['dump', '--kind', 'Team'])).not.toContain('helped')
+    const link = await ok(['dashboard', '--tenant', 'acme'])
+    expect(link.startsWith(`${plane.url}/?ticket=`)).toBe(true)
+  })
+
+  it('is refused with exit 3 to who may not, by every way, and never done at home instead', async () => {
+    const env = { SLUICE_ADMIN_TOKEN: theirs, SLUICE_TENANT: 'default' }
+    for (const command of [['dump'], ['tail'], ['key', 'list'], ['dashboard']]) {
+      const { code, stderr } = await sluice(command, { env })
+      expect([code, stderr], command.join(' ')).toEqual([3, expect.stringMatching(/^UNKNOWN_TENANT There is no such/)])
+    }
+    expect(await sluice(['dump', '--tenant', ''])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('is empty'),
+    })
+    const odd = await sluice(['dump'], { env: { SLUICE_TENANT: 'two words' } })
+    expect([odd.code, odd.stderr]).toEqual([1, expect.stringContaining('SLUICE_TENANT is the name or id of a tenant')])
+  })
+})
+
 describe('looking', () => {
   it('shows what was spent, also where nothing was', async () => {
     expect(await ok(['spend', '--by', 'project,label:case', '--since', '1h', '--interval', 'minute'])).toMatch(
@@ -460,13 +493,19 @@ describe('looking', () => {
 
 /** There is no command for it yet: data planes are enrolled by `up`. */
 async function enroll(name: string): Promise<void> {
-  const token = readFileSync(join(dataDir, 'admin-token'), 'utf8').trim()
   const query = 'mutation ($input: DataPlaneEnrollInput!) { dataPlaneEnroll(input: $input) { errors { message } } }'
   const input = { idempotencyKey: crypto.randomUUID(), name, adapter: 'STANDALONE' }
+  expect(await asked(query, input)).toMatchObject({ data: { dataPlaneEnroll: { errors: [] } } })
+}
+
+/** What no command asks yet, as the first administrator. */
+async function asked(query: string, input: object) {
+  const token = readFileSync(join(dataDir, 'admin-token'), 'utf8').trim()
   const answer = await fetch(`${plane.url}/graphql`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: JSON.stringify({ query, variables: { input } }),
   })
-  expect(await answer.json()).toMatchObject({ data: { dataPlaneEnroll: { errors: [] } } })
+  // biome-ignore lint/suspicious/noExplicitAny: an answer's shape is what its test asserts.
+  return answer.json() as Promise<{ data: any }>
 }

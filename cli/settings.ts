@@ -73,6 +73,9 @@ const pem = (value: string): Parsed<string> => {
   return held?.startsWith('-----BEGIN ') ? { value: held } : wrong('is PEM text, or the path of a PEM file')
 }
 
+const tenant = (value: string): Parsed<string> =>
+  /^[\x21-\x7e]{1,200}$/.test(value) ? { value } : wrong('is the name or id of a tenant')
+
 const level = (value: string): Parsed<LogLevel> =>
   logLevels.includes(value as LogLevel) ? { value: value as LogLevel } : wrong(`is one of ${logLevels.join(', ')}`)
 
@@ -91,6 +94,7 @@ const table = {
   opsPort: setting("port of the gateway's health and metrics", 8081, port),
   controlUrl: setting<string | null>('where the control plane answers', null, url('http:', 'https:')),
   adminToken: setting<string | null>('the sla_… token that this CLI sends', null, text, true),
+  tenant: setting<string | null>('the tenant that this CLI acts in, by name or id; absent = its own', null, tenant),
   planeToken: setting<string | null>('the sle_… token with which a gateway enrols', null, text, true),
   masterKey: setting<string | null>('seals secrets at rest; absent = <data dir>/master.key', null, text, true),
   recordsKeep: setting<number | null>(
@@ -100,6 +104,7 @@ const table = {
   ),
   workers: setting('gateway processes', 1, count(1, 256)),
   redisUrl: setting<string | null>('redis://… for limits that processes share', null, url('redis:', 'rediss:'), true),
+  apiQuota: setting('points that one caller of the API may spend a minute', 2_000_000, count(1_000, 999_999_999)),
   bodyLimit: setting('largest request body of the gateway', 32 * 1024 ** 2, bytes),
   privateHosts: setting<string[]>('private hosts that providers may be at', [], hosts),
   log: setting<LogLevel>('how much is said on stderr', 'info', level),

@@ -24,6 +24,8 @@ export interface ControlPlaneOptions {
   host: string
   port: number
   tls?: { cert: string; key: string }
+  /** Points of the API that one caller may spend a minute. */
+  apiQuota?: number
   clock: Clock
   log: (level: 'info' | 'warn' | 'error', sentence: string) => void
   /** Ends the wait for a database that is not there. */
@@ -43,7 +45,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const master = masterKeyOf({ given: options.masterKey ?? undefined, dataDir })
   if ('refused' in master) return master
-  const { host, tls, signal } = options
+  const { host, tls, signal, apiQuota } = options
   const url = options.databaseUrl ?? undefined
   const opened = await openWhenThere({ url, dataDir, host, port: options.port, tls, log, signal })
   if ('refused' in opened) return opened
@@ -65,7 +67,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const planes = planeRoutes({ ctx, installation, log })
   const report = (error: unknown, requestId: string) =>
     log('error', `request ${requestId} met a fault: ${error instanceof Error ? error.stack : String(error)}`)
-  const server = await serveControlPlane(ctx, { host, port, tls, mounts: [planes], report }).catch(cannotListen)
+  const server = await serveControlPlane(ctx, { host, port, tls, apiQuota, mounts: [planes], report }).catch(
+    cannotListen,
+  )
 
   const stop = async () => {
     await planes.close()

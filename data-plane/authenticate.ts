@@ -4,12 +4,25 @@ import { type Refusal, refuse } from '../schema/refusals.ts'
 import type { Arrival } from './arrival.ts'
 import type { FoundKey, RunningGrant, RunningSet } from './snapshot/running.ts'
 
-/** Finds who calls, by the SHA-256 of the key. Keys are unique over all tenants, so the key also tells the tenant. */
+/** One way to prove who calls: found, refused, or not its business, and then the next one is asked. */
+type Authenticator = (credential: string, set: RunningSet) => FoundKey | Refusal | undefined
+
+/** By the SHA-256 of the key. Keys are unique over all tenants, so the key also tells the tenant. */
+const applicationKey: Authenticator = (key, set) =>
+  key.startsWith('slk_') ? (set.lookupKey(hashKey(key)) ?? refuse('unauthenticated')) : undefined
+
+/** In the order in which they are asked. */
+const authenticators: readonly Authenticator[] = [applicationKey]
+
+/** Finds who calls. */
 export function authenticate(arrival: Pick<Arrival, 'key'>, set: RunningSet): FoundKey | Refusal {
   if (set.tenants.size === 0) return refuse('snapshot_missing')
   if (!arrival.key) return refuse('unauthenticated', 'Send it as "Authorization: Bearer slk_…".')
-  if (!arrival.key.startsWith('slk_')) return refuse('unauthenticated', notOurs(arrival.key))
-  return set.lookupKey(hashKey(arrival.key)) ?? refuse('unauthenticated')
+  for (const prove of authenticators) {
+    const verdict = prove(arrival.key, set)
+    if (verdict) return verdict
+  }
+  return refuse('unauthenticated', notOurs(arrival.key))
 }
 
 /** What a known key may not be used for any more, or from here. */

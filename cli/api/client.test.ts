@@ -30,7 +30,7 @@ function controlPlane(answer: Answer) {
     },
   })
   stop = () => server.stop(true)
-  return clientOf({ controlUrl: `http://127.0.0.1:${server.port}`, token: 'sla_x' })
+  return clientOf({ controlUrl: `http://127.0.0.1:${server.port}`, token: 'sla_x', tenant: null })
 }
 
 const written = (payload: object) => Response.json({ data: { write: { errors: [], ...payload } } })

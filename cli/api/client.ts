@@ -4,11 +4,16 @@ import type { Io } from '../io.ts'
 import { readSettings, type Settings } from '../settings.ts'
 import { type Failed, failed, isFailed, type Trouble } from '../trouble.ts'
 
-/** Where the control plane answers, and the admin token to send. */
+/** Where the control plane answers, the admin token to send, and the tenant to act in; null = the token's own. */
 export interface Access {
   controlUrl: string
   token: string
+  tenant: string | null
 }
+
+/** What names the tenant, as a header or in the hello of a socket. */
+export const tenantHeader = ({ tenant }: Pick<Access, 'tenant'>): Record<string, string> =>
+  tenant === null ? {} : { 'x-sluice-tenant': tenant }
 
 /** Asks the control plane. Transport, sign-in and document errors come back as troubles, never as exceptions. */
 export interface Client extends Access {
@@ -38,7 +43,7 @@ export function findAccess(settings: Settings): Access | Failed {
   const token = settings.adminToken ?? readLine(join(settings.dataDir, 'admin-token'))
   const controlUrl =
     settings.controlUrl ?? readLine(join(settings.dataDir, 'control-url')) ?? `http://127.0.0.1:${settings.port}`
-  if (token) return { controlUrl: controlUrl.replace(/\/+$/, ''), token }
+  if (token) return { controlUrl: controlUrl.replace(/\/+$/, ''), token, tenant: settings.tenant }
   return failed('NO_TOKEN', `There is no admin token in ${settings.dataDir}, nor in SLUICE_ADMIN_TOKEN.`, {
     advice: 'start Sluice here with `bun start`, or set SLUICE_ADMIN_TOKEN_FILE and SLUICE_CONTROL_URL',
   })
@@ -96,6 +101,7 @@ async function askOnce<T>(access: Access, body: string): Promise<{ data: T } | U
       method: 'POST',
       headers: {
         authorization: `Bearer ${access.token}`,
+        ...tenantHeader(access),
         'content-type': 'application/json',
         accept: 'application/graphql-response+json, application/json',
       },
@@ -115,9 +121,12 @@ async function askOnce<T>(access: Access, body: string): Promise<{ data: T } | U
   return {
     failure: { failed: errors.map((error) => troubleOf(error, requestId)), exit: errors.some(isRefusal) ? 3 : 1 },
     unsent: false,
-    mayPass: errors.length > 0 && errors.every(({ extensions }) => extensions?.retryable === true),
+    mayPass: errors.length > 0 && errors.every(mayPass),
   }
 }
+
+/** A quota is not there again within the little while that is waited here. */
+const mayPass = ({ extensions }: GraphqlError) => extensions?.retryable === true && extensions.code !== 'RATE_LIMITED'
 
 function parse<T>(text: string): { data?: T; errors?: GraphqlError[] } | undefined {
   try {
@@ -133,14 +142,19 @@ const advices: Record<string, string> = {
   UNAUTHENTICATED:
     'the token in use is unknown, revoked or expired: set SLUICE_ADMIN_TOKEN, or start Sluice here again',
   NOT_PERMITTED: 'ask an administrator; `sluice key list` shows which permissions a key has',
+  UNKNOWN_TENANT:
+    'the token in use must be of an operator of the installation; without --tenant and SLUICE_TENANT it acts at home',
+  RATE_LIMITED: 'wait for a minute; SLUICE_API_QUOTA of the control plane sets the limit',
   TOO_COMPLEX: 'ask for less at once',
   UNAVAILABLE: 'try again; `sluice doctor` tells what is wrong',
   INTERNAL: 'the log of the control plane tells more under this request id',
   BAD_DOCUMENT: 'is the control plane of another version than this CLI?',
 }
 
+const refusals = new Set(['UNAUTHENTICATED', 'NOT_PERMITTED', 'UNKNOWN_TENANT'])
+
 function isRefusal({ extensions }: GraphqlError): boolean {
-  return extensions?.code === 'UNAUTHENTICATED' || extensions?.code === 'NOT_PERMITTED'
+  return refusals.has(extensions?.code ?? '')
 }
 
 function troubleOf({ message, path, extensions }: GraphqlError, requestId: string | undefined): Trouble {

@@ -13,6 +13,7 @@ export default command({
   description: 'Run the control plane: GraphQL, dashboard, and the link for gateways. Stops at SIGTERM or Ctrl-C.',
   example: 'SLUICE_DATABASE_URL_FILE=/run/secrets/database sluice control-plane',
   format: null,
+  inTenant: false,
   async run(_given, io) {
     const settings = settingsOf(io)
     if (isFailed(settings)) return settings

@@ -1,4 +1,4 @@
-import { openClient } from '../api/client.ts'
+import { openClient, tenantHeader } from '../api/client.ts'
 import { command } from '../command.ts'
 import { show } from '../output/show.ts'
 import { failed, isFailed } from '../trouble.ts'
@@ -18,7 +18,7 @@ export default command({
     if (isFailed(viewer)) return viewer
     const answer = await fetch(`${controlUrl}/session/ticket`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${token}` },
+      headers: { authorization: `Bearer ${token}`, ...tenantHeader(client) },
       signal: AbortSignal.timeout(timeoutMs),
     })
     const requestId = answer.headers.get('x-sluice-request-id') ?? undefined

@@ -21,6 +21,7 @@ export default command({
     },
   },
   format: null,
+  inTenant: false,
   async run({ options }, io) {
     const settings = settingsOf(io)
     if (isFailed(settings)) return settings

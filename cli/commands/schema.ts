@@ -12,6 +12,7 @@ export default command({
   positionals: [{ name: 'kind', description: `one of ${kindList.map((kind) => kinds[kind].type).join(', ')}` }],
   options: { sdl: { type: 'boolean', description: 'the GraphQL schema instead' } },
   format: null,
+  inTenant: false,
   async run({ positionals: [word], options }, io) {
     if (options.sdl) {
       io.out(readFileSync(join(import.meta.dirname, '../../schema/schema.graphql'), 'utf8'))

@@ -128,13 +128,13 @@ class Lines {
 }
 
 async function follow(
-  { controlUrl, token }: Client,
+  { controlUrl, token, tenant }: Client,
   filter: Filter,
   after: string | null,
   out: Lines,
   io: Io,
 ): Promise<ExitCode | Failed> {
-  const socket = socketClient({ url: `${controlUrl.replace(/^http/, 'ws')}/graphql`, token: () => token })
+  const socket = socketClient({ url: `${controlUrl.replace(/^http/, 'ws')}/graphql`, token: () => token, tenant })
   const onState = (state: string) => state === 'reconnecting' && io.err('Reconnecting …\n')
   try {
     const open = socketStream<Tick>(socket, tailDocument, { filter })

@@ -16,6 +16,7 @@ export default command({
   description:
     'Run everything here: control plane with an embedded database, and a gateway as a second process. Stops at Ctrl-C.',
   example: 'sluice up                     OPENAI_API_KEY=… sluice up',
+  inTenant: false,
   async run({ format }, io) {
     const settings = settingsOf(io)
     if (isFailed(settings)) return settings
@@ -35,7 +36,8 @@ async function serve(settings: Settings, io: Io, asJson: boolean): Promise<ExitC
 
 /** Prepares the installation, runs the gateway beside it, and tells what there is, until the person has had enough. */
 async function runGateway(settings: Settings, controlUrl: string, io: Io, asJson: boolean): Promise<ExitCode | Failed> {
-  const access = findAccess({ ...settings, controlUrl })
+  // Its own work is of the tenant that this installation was made with.
+  const access = findAccess({ ...settings, controlUrl, tenant: null })
   if (isFailed(access)) return access
   const seeds = await prepare(clientOf(access), settings.dataDir, io.env)
   if (isFailed(seeds)) return seeds

@@ -7,7 +7,7 @@ import { clockOf, logOf } from './surroundings.ts'
 /** Starts the control plane in this process as the settings say. Its code is loaded only here: most commands never need it. */
 export async function openControlPlane(settings: Settings, io: Io): Promise<ControlPlane | Failed> {
   const { startControlPlane } = await import('../../control-plane/main.ts')
-  const { dataDir, databaseUrl, masterKey, host, port, tlsCert, tlsKey } = settings
+  const { dataDir, databaseUrl, masterKey, host, port, tlsCert, tlsKey, apiQuota } = settings
   const tls = tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined
   const clock = clockOf(settings)
   const plane = await startControlPlane({
@@ -18,6 +18,7 @@ export async function openControlPlane(settings: Settings, io: Io): Promise<Cont
     host,
     port,
     tls,
+    apiQuota,
     clock,
     log: logOf(settings, io),
     signal: io.signal,

@@ -8,15 +8,20 @@ export interface SocketOptions {
   url: string
   /** Asked again for every connection, so that a renewed token is used. */
   token: () => string | Promise<string>
+  /** The tenant to act in, for operators of the installation; null = the token's own. */
+  tenant?: string | null
 }
 
 /** A graphql-ws client that leaves retrying to `live`. */
-export function socketClient({ url, token }: SocketOptions): Client {
+export function socketClient({ url, token, tenant = null }: SocketOptions): Client {
   return createClient({
     url,
     retryAttempts: 0,
     lazy: true,
-    connectionParams: async () => ({ authorization: `Bearer ${await token()}` }),
+    connectionParams: async () => ({
+      authorization: `Bearer ${await token()}`,
+      ...(tenant !== null && { 'x-sluice-tenant': tenant }),
+    }),
   })
 }
 
@@ -59,11 +64,11 @@ function asError(error: unknown): Error {
     if (first?.extensions?.retryable) return new Error(first.message)
     return new StreamRefused(first?.extensions?.code ?? 'BAD_DOCUMENT', first?.message ?? 'Refused.')
   }
-  const code = (error as { code?: unknown }).code
+  const { code, reason } = error as { code?: unknown; reason?: string }
   if (typeof code === 'number' && refusedCodes.has(code))
     return new StreamRefused(
       code === 4403 || code === 4401 ? 'UNAUTHENTICATED' : 'BAD_DOCUMENT',
-      `Closed with ${code}.`,
+      reason || `Closed with ${code}.`,
     )
   return error instanceof Error ? error : new Error('The connection dropped.')
 }

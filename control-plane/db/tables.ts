@@ -156,6 +156,51 @@ export const apiKeySecret = pgTable(
   ],
 )
 
+/** How principals sign in. One (issuer, subject) is one principal over all tenants, so it also tells the tenant. */
+export const identity = pgTable(
+  'identity',
+  {
+    tenant: tenantId(),
+    /** SHA-256 of issuer and subject, which together may be longer than an index takes. */
+    digest: bytea('digest').notNull(),
+    issuer: text('issuer').notNull(),
+    subject: text('subject').notNull(),
+    principal: text('principal').notNull(),
+  },
+  (table) => [
+    ...walls(),
+    primaryKey({ columns: [table.tenant, table.digest] }),
+    uniqueIndex('identity_once').on(table.digest),
+    index('identity_principal').on(table.tenant, table.principal),
+  ],
+)
+
+/** Browsers that are signed in, and one-time links that have not been opened. `tenant` is where the principal is at home. */
+export const browserSession = pgTable(
+  'browser_session',
+  {
+    tenant: tenantId(),
+    /** SHA-256 of what the browser holds. */
+    hash: bytea('hash').notNull(),
+    kind: text('kind').$type<'TICKET' | 'SESSION'>().notNull(),
+    principal: text('principal').notNull(),
+    /** Whose identity it carries; what that may do is looked up at each request. */
+    issuer: text('issuer').notNull(),
+    subject: text('subject').notNull(),
+    /** The tenant an operator of the installation acts in. */
+    actsIn: text('acts_in'),
+    createdAt: at('created_at').notNull(),
+    expiresAt: at('expires_at').notNull(),
+  },
+  (table) => [
+    ...walls(),
+    primaryKey({ columns: [table.tenant, table.hash] }),
+    uniqueIndex('browser_session_hash').on(table.hash),
+    index('browser_session_principal').on(table.tenant, table.principal, table.createdAt),
+    index('browser_session_expiry').on(table.expiresAt),
+  ],
+)
+
 export const credentialSecret = pgTable(
   'credential_secret',
   {

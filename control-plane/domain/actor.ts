@@ -1,12 +1,12 @@
 import { BlockList, isIP } from 'node:net'
 import { and, eq } from 'drizzle-orm'
 import type { Resource } from '../../schema/config/index.ts'
-import { hashKey } from '../../schema/key-table.ts'
 import type { Permission } from '../../schema/permissions.ts'
 import type { Tx } from '../db/database.ts'
 import { apiKeySecret } from '../db/tables.ts'
 import { DatabaseUnavailable } from '../db/trouble.ts'
 import type { Context } from './context.ts'
+import { findIdentity, type Identity, identityOfToken, tokenIssuer } from './identities.ts'
 import { keyPermissions, rolePermissions } from './privileges.ts'
 import { resourcesByIds } from './resources.ts'
 import { operatesInstallation } from './tenant-lock.ts'
@@ -33,26 +33,44 @@ const tokenPattern = /^sla_[A-Za-z0-9_-]{40}$/
 const usedResolutionMs = 60_000
 
 /**
- * The actor behind an admin token (`sla_…`), found by its SHA-256. Undefined where it is unknown, revoked or expired, where
- * its principal was archived, or where the key is bound to addresses and `address` is not one of them.
+ * The actor behind an admin token (`sla_…`). Undefined where it is unknown, revoked or expired, where its principal was
+ * archived, or where the key is bound to addresses and `address` is not one of them.
  */
 export async function authenticate(ctx: Context, token: string, address?: string): Promise<Actor | undefined> {
-  if (!tokenPattern.test(token)) return undefined
+  return isAdminToken(token) ? actorOf(ctx, identityOfToken(token), address) : undefined
+}
+
+export const isAdminToken = (token: string) => tokenPattern.test(token)
+
+/** Who an identity is here, as it is now; undefined where it is nobody, or nobody any more. */
+export async function actorOf(ctx: Context, identity: Identity, address?: string): Promise<Actor | undefined> {
+  if (identity.issuer !== tokenIssuer) return ctx.db.withInstallation((tx) => actorOfPrincipal(tx, identity))
   const nowMs = ctx.clock.now()
-  const found = await ctx.db.withInstallation(async (tx) => {
-    const [secret] = await tx
-      .select()
-      .from(apiKeySecret)
-      .where(eq(apiKeySecret.hash, hashKey(token)))
-    if (!secret || secret.revokedAt || (secret.expiresAt && secret.expiresAt.getTime() <= nowMs)) return undefined
-    const [key, tenant] = await resourcesByIds(tx, secret.tenant, [secret.apiKey, secret.tenant])
-    if (key?.kind !== 'apiKey' || tenant?.kind !== 'tenant' || !isUsable(key, nowMs, address)) return undefined
-    const [principal] = await resourcesByIds(tx, secret.tenant, [key.spec.principal])
-    if (principal?.kind !== 'principal' || principal.archivedAt) return undefined
-    return { secret, actor: actorOf(tenant, key, principal, await operatesInstallation(tx, secret.tenant)) }
-  })
+  const hash = Buffer.from(identity.subject, 'hex')
+  const found = await ctx.db.withInstallation((tx) => actorOfToken(tx, hash, nowMs, address))
   if (found) await noteUse(ctx, found.secret, nowMs)
   return found?.actor
+}
+
+async function actorOfToken(tx: Tx, hash: Buffer, nowMs: number, address: string | undefined) {
+  const [secret] = await tx.select().from(apiKeySecret).where(eq(apiKeySecret.hash, hash))
+  if (!secret || secret.revokedAt || (secret.expiresAt && secret.expiresAt.getTime() <= nowMs)) return undefined
+  const [key, tenant] = await resourcesByIds(tx, secret.tenant, [secret.apiKey, secret.tenant])
+  if (key?.kind !== 'apiKey' || tenant?.kind !== 'tenant' || !isUsable(key, nowMs, address)) return undefined
+  const [principal] = await resourcesByIds(tx, secret.tenant, [key.spec.principal])
+  if (principal?.kind !== 'principal' || principal.archivedAt) return undefined
+  const operates = await operatesInstallation(tx, secret.tenant)
+  const actor = keyActor(key, principalActor(tenant, principal, operates), keyPermissions(tenant, key, operates))
+  return { secret, actor }
+}
+
+/** Somebody that another issuer vouches for acts as itself, with what its role brings. */
+async function actorOfPrincipal(tx: Tx, identity: Identity): Promise<Actor | undefined> {
+  const found = await findIdentity(tx, identity)
+  if (!found) return undefined
+  const [principal, tenant] = await resourcesByIds(tx, found.tenant, [found.principal, found.tenant])
+  if (principal?.kind !== 'principal' || principal.archivedAt || tenant?.kind !== 'tenant') return undefined
+  return principalActor(tenant, principal, await operatesInstallation(tx, found.tenant))
 }
 
 function isUsable(key: Resource<'apiKey'>, nowMs: number, address: string | undefined): boolean {
@@ -89,27 +107,22 @@ async function noteUse(ctx: Context, secret: typeof apiKeySecret.$inferSelect, n
   })
 }
 
-function actorOf(
-  tenant: Resource<'tenant'>,
-  key: Resource<'apiKey'>,
-  principal: Resource<'principal'>,
-  operates: boolean,
-): Actor {
-  const shared = { tenant: tenant.id, principal: principal.id, operates }
+function principalActor(tenant: Resource<'tenant'>, principal: Resource<'principal'>, operates: boolean): Actor {
   return {
-    ...shared,
-    kind: 'API_KEY',
-    id: key.id,
-    name: key.name,
-    permissions: keyPermissions(tenant, key, operates),
-    onBehalfOf: {
-      ...shared,
-      kind: principal.spec.kind,
-      id: principal.id,
-      name: principal.name,
-      permissions: rolePermissions(tenant, principal.id, operates),
-    },
+    ...{ kind: principal.spec.kind, id: principal.id, name: principal.name },
+    ...{ tenant: tenant.id, principal: principal.id, operates },
+    permissions: rolePermissions(tenant, principal.id, operates),
   }
+}
+
+function keyActor(key: Resource<'apiKey'>, whose: Actor, permissions: Actor['permissions']): Actor {
+  const { tenant, principal, operates } = whose
+  return { kind: 'API_KEY', id: key.id, name: key.name, tenant, principal, operates, permissions, onBehalfOf: whose }
+}
+
+/** Who answers for what an actor does: the operator, where the installation acts for it in another tenant. */
+export function accountable(actor: Actor): Actor {
+  return actor.kind === 'SYSTEM' && actor.onBehalfOf ? actor.onBehalfOf : actor
 }
 
 /** The control plane itself, where no one asked: first start, timers. */

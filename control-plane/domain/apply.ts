@@ -21,6 +21,7 @@ import {
   type UserError,
   type Written,
 } from './errors.ts'
+import { claimIdentities } from './identities.ts'
 import { impactOf, warningsOf } from './impact.ts'
 import { Lookup } from './lookup.ts'
 import { actionOf, changeOf, type Draft, digestOf, type Plan, type PlanWarning } from './plan.ts'
@@ -154,6 +155,7 @@ async function attempt(tx: Tx, ctx: Context, actor: Actor, asked: Asked, draftin
   }
   await checkLabels(tx, actor.tenant, lookup, drafts, errors)
   await checkReferenced(tx, actor.tenant, drafts, errors)
+  await claimIdentities(tx, actor.tenant, drafts, errors)
   const refusal: Applied = { errors, audit: null, cursor: null, plan: null, revision, resources: [] }
   if (errors.length > 0) return refusal
 

@@ -2,7 +2,7 @@ import canonicalize from 'canonicalize'
 import { and, eq, lt } from 'drizzle-orm'
 import type { Tx } from '../db/database.ts'
 import { idempotency } from '../db/tables.ts'
-import type { Actor } from './actor.ts'
+import { type Actor, accountable } from './actor.ts'
 import type { Context } from './context.ts'
 import { invalidInput, keyReused, type UserError } from './errors.ts'
 
@@ -61,8 +61,8 @@ export async function remember(tx: Tx, ctx: Context, actor: Actor, mint: Mint, r
   })
 }
 
-/** Keys of a person and of all its keys are one room; another's are another. */
-const whose = (actor: Actor) => actor.principal ?? actor.id
+/** Keys of a person and of all its keys are one room; another's are another. So are an operator's in other tenants. */
+const whose = (actor: Actor) => accountable(actor).principal ?? actor.id
 
 /** Keyed, since the body may hold a secret that could be guessed from a plain hash. */
 function digestOf(ctx: Context, actor: Actor, { body }: Mint): string {

@@ -382,7 +382,7 @@ describe('an installation', () => {
       const { owner: operator } = await testTenant(alone)
       const { owner } = await testTenant(alone)
       const made = await tenantCreate(alone, operator, { idempotencyKey: 'k', name: 'acme' })
-      const there = (await actAs(alone, operator, 'acme'))!
+      const there = (await actAs(alone, operator, 'acme')) as Actor
       expect(there).toMatchObject({ tenant: made.tenant!.id, kind: 'SYSTEM', principal: null })
       expect(there.permissions.has('owner:grant')).toBe(true)
       expect(there.permissions.has('installation:tenants')).toBe(false)
@@ -392,11 +392,19 @@ describe('an installation', () => {
         actor: { id: 'installation', onBehalfOf: { id: operator.id, onBehalfOf: { id: operator.principal } } },
       })
       expect(await actAs(alone, operator, operator.tenant)).toBe(operator)
-      expect(await actAs(alone, operator, 'no-such')).toBeUndefined()
-      expect(await actAs(alone, owner, 'acme')).toBeUndefined()
-      expect(await actAs(alone, there, owner.tenant)).toBeUndefined()
+      for (const [who, where] of [
+        [operator, 'no-such'],
+        [owner, 'acme'],
+        [owner, 'no-such'],
+        [there, owner.tenant],
+      ] as const)
+        expect(await actAs(alone, who, where)).toBe('NO_SUCH_TENANT')
       const narrow = { ...operator, permissions: new Set<Permission>(['installation:tenants', 'config:read']) }
-      expect([...(await actAs(alone, narrow, 'acme'))!.permissions]).toEqual(['config:read'])
+      expect([...((await actAs(alone, narrow, 'acme')) as Actor).permissions]).toEqual(['config:read'])
+      await declareAll(alone, owner, [['tenant', { id: owner.tenant, name: 'acme' }]])
+      expect(await actAs(alone, operator, 'acme')).toBe('SEVERAL_SUCH_TENANTS')
+      expect(await actAs(alone, owner, 'acme')).toBe(owner)
+      expect(await actAs(alone, operator, made.tenant!.id)).toMatchObject({ tenant: made.tenant!.id })
     } finally {
       await alone.stop()
     }

@@ -43,7 +43,9 @@ export async function furtherTenants(
   for (const [at, ref] of refs.entries()) {
     const path = ['tenants', String(at)]
     const there = await actAs(ctx, actor, ref)
-    if (!there) errors.push(notFound(path, ref))
+    if (there === 'NO_SUCH_TENANT') errors.push(notFound(path, ref))
+    else if (there === 'SEVERAL_SUCH_TENANTS')
+      errors.push(invalidInput(path, 'is the name of several tenants; name the one by its id'))
     else if (!there.permissions.has('plane:enroll')) errors.push(notPermitted('plane:enroll', path))
     else if (there.tenant !== actor.tenant) tenants.set(there.tenant, { there, path })
   }

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, ilike, isNull, or, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, ilike, isNull, or, type SQL, sql } from 'drizzle-orm'
 import { declarations, type Resource } from '../../schema/config/index.ts'
 import { chainStart } from '../../schema/flight-record.ts'
 import { type IdKind, mintId } from '../../schema/ids.ts'
@@ -12,6 +12,7 @@ import { newContentKey } from './credentials.ts'
 import { parseName, parseSpec } from './draft-spec.ts'
 import { invalidInput, notPermitted, type UserError, type Written } from './errors.ts'
 import { remember, replayOf } from './idempotency.ts'
+import { claimIdentities } from './identities.ts'
 import { addSecret } from './key-secrets.ts'
 import { changeOf, type Draft } from './plan.ts'
 import { writeRevision } from './write.ts'
@@ -94,6 +95,11 @@ async function create(tx: Tx, ctx: Context, input: TenantCreateInput, operator?:
   }
   if (await isNamed(tx, input.name)) errors.push(invalidInput(['name'], 'is the name of a tenant already'))
   const drafts = firstDrafts(input, ctx.clock.now(), errors)
+  if (errors.length === 0) {
+    const refused: UserError[] = []
+    await claimIdentities(tx, drafts[0]!.after.id, drafts, refused)
+    errors.push(...refused.map(underOwner))
+  }
   if (errors.length > 0) return nothing
   const made = await writeTenant(tx, ctx, drafts, input.reason, operator)
   const audit = operator ? await noteCreation(tx, ctx, operator, drafts[0]!.after, input.reason) : made.audit
@@ -131,10 +137,7 @@ function firstDrafts(input: TenantCreateInput, nowMs: number, errors: UserError[
     const spec = parseSpec(kind, fields, undefined, [], found)
     const issues = spec ? (declarations[kind].rules?.(spec as never) ?? []) : []
     found.push(...issues.map(({ path, message }) => invalidInput(path, message)))
-    // The one identity of the first principal is `owner` in this input.
-    errors.push(
-      ...found.map((one) => (one.path[0] === 'identities' ? { ...one, path: ['owner', ...one.path.slice(2)] } : one)),
-    )
+    errors.push(...found.map(underOwner))
     const stamps = { createdAt: new Date(nowMs), updatedAt: new Date(nowMs), revision: 0, archivedAt: null }
     return {
       before: undefined,
@@ -150,6 +153,10 @@ function firstDrafts(input: TenantCreateInput, nowMs: number, errors: UserError[
     draft('apiKey', id('apiKey'), 'first-admin', { kind: 'ADMIN', principal: owner }),
   ]
 }
+
+/** The one identity of the first principal is `owner` in this input. */
+const underOwner = (one: UserError): UserError =>
+  one.path[0] === 'identities' ? { ...one, path: ['owner', ...one.path.slice(2)] } : one
 
 async function writeTenant(
   tx: Tx,
@@ -184,26 +191,37 @@ const onBehalfOf = (operator: Actor, tenant: string, permissions: Actor['permiss
   onBehalfOf: operator,
 })
 
+export type NoTenant = 'NO_SUCH_TENANT' | 'SEVERAL_SUCH_TENANTS'
+
 /**
- * An operator of the installation in a tenant that it names by id or name: with what an owner there may do, as far as the
- * operator holds it itself, and audited `onBehalfOf` it. The same undefined for who is no operator and for no such tenant.
+ * An actor in the tenant that it names by id or name: in its own as itself, and as an operator of the installation in any with
+ * what an owner there may do, as far as the operator holds it itself, audited `onBehalfOf` it. Who is no operator is answered
+ * as if there were no other tenant.
  */
-export async function actAs(ctx: Context, actor: Actor, tenant: string): Promise<Actor | undefined> {
+export async function actAs(ctx: Context, actor: Actor, tenant: string): Promise<Actor | NoTenant> {
   if (tenant === actor.tenant) return actor
-  if (!actor.permissions.has(permission)) return undefined
-  const found = await findTenant(ctx, tenant)
-  if (!found || found.id === actor.tenant) return found && actor
+  const among = actor.permissions.has(permission) ? undefined : eq(resource.id, actor.tenant)
+  const [found, other] = await findTenants(ctx, tenant, among)
+  if (!found) return 'NO_SUCH_TENANT'
+  // A tenant renames itself as it likes: a name that two have must not lead an operator into the wrong one.
+  if (other && found.id !== tenant) return 'SEVERAL_SUCH_TENANTS'
+  if (found.id === actor.tenant) return actor
   return onBehalfOf(actor, found.id, permissionsOf('OWNER').intersection(actor.permissions))
 }
 
 const summary = { id: resource.id, name: resource.name, createdAt: resource.createdAt }
 const live = and(eq(resource.kind, 'tenant'), isNull(resource.archivedAt))
 
-async function findTenant(ctx: Context, ref: string): Promise<TenantSummary | undefined> {
-  const named = and(live, or(eq(resource.id, ref), eq(resource.name, ref)))
-  // An id wins over a tenant that took it for its name.
-  const rows = await ctx.db.withInstallation((tx) => tx.select(summary).from(resource).where(named).limit(2))
-  return rows.find(({ id }) => id === ref) ?? rows[0]
+const findTenant = async (ctx: Context, id: string): Promise<TenantSummary | undefined> =>
+  (await findTenants(ctx, id)).find((one) => one.id === id)
+
+/** At most two: the tenant with this id first, though another may have taken it for its name. */
+function findTenants(ctx: Context, ref: string, among?: SQL): Promise<TenantSummary[]> {
+  const byId = eq(resource.id, ref)
+  const named = and(live, or(byId, eq(resource.name, ref)), among)
+  return ctx.db.withInstallation((tx) =>
+    tx.select(summary).from(resource).where(named).orderBy(desc(byId), asc(resource.id)).limit(2),
+  )
 }
 
 export interface TenantsQuery {

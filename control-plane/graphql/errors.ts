@@ -12,6 +12,11 @@ export const errorCodes = {
     message: 'Sign in: send an admin token as Authorization: Bearer sla_…',
   },
   NOT_PERMITTED: { status: 403, retryable: false, message: 'You may not do that.' },
+  UNKNOWN_TENANT: {
+    status: 404,
+    retryable: false,
+    message: 'There is no such tenant as x-sluice-tenant names, or it is not yours to act in.',
+  },
   FOREIGN_ORIGIN: { status: 403, retryable: false, message: 'This address does not answer pages of other origins.' },
   UNKNOWN_DOCUMENT: {
     status: 403,
@@ -33,6 +38,11 @@ export const errorCodes = {
     retryable: true,
     message: 'This stream was not read fast enough; go on from the last cursor.',
   },
+  RATE_LIMITED: {
+    status: 429,
+    retryable: true,
+    message: 'The API quota of this caller is spent for this minute; { apiQuota { remaining resetsAt } } tells it.',
+  },
   TOO_MANY_STREAMS: { status: 429, retryable: true, message: 'Too many streams are open.' },
   UNAVAILABLE: { status: 503, retryable: true, message: 'The control plane cannot answer right now.' },
   INTERNAL: { status: 500, retryable: true, message: 'Something went wrong here. The request id names it in the log.' },
@@ -41,9 +51,16 @@ export const errorCodes = {
 export type RequestErrorCode = keyof typeof errorCodes
 
 /** An error of the first channel; the message may say more about this case, but never holds secrets or internals. */
-export function requestError(code: RequestErrorCode, message: string = errorCodes[code].message): GraphQLError {
-  return new GraphQLError(message, { extensions: { code, http: { status: errorCodes[code].status } } })
+export function requestError(
+  code: RequestErrorCode,
+  message: string = errorCodes[code].message,
+  { retryAfterMs, headers }: { retryAfterMs?: number; headers?: Record<string, string> } = {},
+): GraphQLError {
+  const http = { status: errorCodes[code].status, ...(headers && { headers }) }
+  return new GraphQLError(message, { extensions: { code, ...(retryAfterMs && { retryAfterMs }), http } })
 }
+
+const aborted = 'Validation aborted.'
 
 /** The code of an error that graphql-js, Yoga or we made on purpose; undefined for all others, which are bugs. */
 function knownCode(error: GraphQLError): RequestErrorCode | undefined {
@@ -52,6 +69,8 @@ function knownCode(error: GraphQLError): RequestErrorCode | undefined {
   const original = error.originalError
   if (original instanceof DatabaseUnavailable) return 'UNAVAILABLE'
   if (original instanceof GraphQLError) return knownCode(original)
+  // Fields that would have to be compared with each other more often than graphql-js does.
+  if (error.message === aborted) return 'TOO_COMPLEX'
   // An argument or variable that a scalar refused, or a document that did not parse or validate.
   const http = error.extensions.http as { status?: number } | undefined
   if (!original) return (http?.status ?? 400) < 500 ? (http?.status === 413 ? 'TOO_LARGE' : 'BAD_DOCUMENT') : undefined
@@ -67,8 +86,9 @@ export function finishError(error: unknown, requestId: string, report: (error: u
   const located = error instanceof GraphQLError ? error : undefined
   const code = located ? knownCode(located) : undefined
   if (!code) report(located?.originalError ?? error, requestId)
+  const told = located?.message === aborted ? errorCodes.TOO_COMPLEX.message : located?.message
   const row = errorCodes[code ?? 'INTERNAL']
-  return new GraphQLError(code && located ? withoutValues(located.message) : errorCodes.INTERNAL.message, {
+  return new GraphQLError(code && told ? shortened(withoutValues(told)) : errorCodes.INTERNAL.message, {
     nodes: located?.nodes,
     source: located?.source,
     positions: located?.positions,
@@ -77,11 +97,18 @@ export function finishError(error: unknown, requestId: string, report: (error: u
       code: code ?? 'INTERNAL',
       requestId,
       retryable: row.retryable,
+      ...(code && located?.extensions.retryAfterMs ? { retryAfterMs: located.extensions.retryAfterMs } : {}),
       // Yoga reads the status from here and leaves it out of the answer. A result with data is 200.
       ...(located?.path ? {} : { http: httpOf(located, row) }),
     },
   })
 }
+
+const messageCharactersMax = 500
+
+/** A name out of the document may be as long as the document, and stand in each of a hundred errors. */
+const shortened = (message: string) =>
+  message.length > messageCharactersMax ? `${message.slice(0, messageCharactersMax)} …` : message
 
 /**
  * A document that does not fit is answered with 200 where the client takes plain JSON, as GraphQL over HTTP has it (Yoga's

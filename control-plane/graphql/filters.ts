@@ -115,6 +115,15 @@ export async function idsOf(ctx: GraphContext, refs: readonly string[] | null | 
   })
 }
 
+const searchCharactersMax = 200
+
+/** Part of a name; what is longer than names are could match nothing, at some cost. */
+export function searchOf(search: string | null | undefined): string | null {
+  if (search && search.length > searchCharactersMax)
+    throw requestError('BAD_DOCUMENT', `search has at most ${searchCharactersMax} characters.`)
+  return search ?? null
+}
+
 type Given = Record<string, unknown> | null | undefined
 const shared = new Set(['search', 'labels', 'archived', 'updatedAt'])
 const references = new Set(['team', 'project', 'principal', 'provider', 'tier', 'scope'])
@@ -137,7 +146,7 @@ export async function resourceQuery(
     else where[field] = references.has(field) ? await idsOf(ctx, values as string[]) : (values as string[])
   }
   return {
-    search: filter?.search as string | null,
+    search: searchOf(filter?.search as string | null | undefined),
     labels: filter?.labels as Record<string, string> | null,
     archived: filter?.archived as boolean | null,
     updatedAt: rangeOf(filter?.updatedAt as Range),

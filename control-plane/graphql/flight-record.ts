@@ -93,7 +93,8 @@ FlightRecordType.implement({
       type: InstanceType,
       description: 'Position in the chain of (instance, epoch, tenant).',
       nullable: true,
-      resolve: async ({ record }, _, ctx) => (await loaders(ctx).instance.load(record.instance)) ?? null,
+      resolve: async ({ record }, _, ctx) =>
+        ctx.actor.permissions.has('config:read') ? ((await loaders(ctx).instance.load(record.instance)) ?? null) : null,
     }),
     sequence: t.field({ type: 'SafeInt', resolve: ({ record }) => record.sequence }),
     epoch: t.string({ resolve: ({ record }) => String(record.epoch) }),

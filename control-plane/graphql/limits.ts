@@ -1,4 +1,11 @@
-import { type DocumentNode, type FragmentDefinitionNode, type GraphQLError, Kind, type SelectionSetNode } from 'graphql'
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLError,
+  Kind,
+  type SelectionSetNode,
+} from 'graphql'
 import { requestError } from './errors.ts'
 
 /** How much one document may ask for before anything is looked up. All bounds are for the document with its fragments spread. */
@@ -11,6 +18,8 @@ export const documentLimits = {
   aliases: 30,
   directives: 50,
   operations: 20,
+  /** `__schema` and `__type`: each may answer the whole schema, and Pothos counts none of their fields. */
+  introspections: 5,
 }
 
 /** Work that a valid document may cause: every field costs 1, times the items of the lists around it. */
@@ -55,6 +64,7 @@ export function checkDocument(document: DocumentNode): void {
       size.selections += 1
       size.directives += selection.directives?.length ?? 0
       if (isField && selection.alias) size.aliases += 1
+      if (isField && isIntrospection(selection)) introspections += 1
       const inner =
         selection.kind === Kind.FRAGMENT_SPREAD
           ? ofFragment(selection.name.value)
@@ -66,14 +76,22 @@ export function checkDocument(document: DocumentNode): void {
   }
 
   let operations = 0
+  let introspections = 0
   for (const definition of document.definitions) {
     if (definition.kind === Kind.OPERATION_DEFINITION) {
       operations += 1
-      refuseBeyond(ofSelections(definition.selectionSet))
+      const size = ofSelections(definition.selectionSet)
+      for (const { directives } of [definition, ...(definition.variableDefinitions ?? [])])
+        size.directives += directives?.length ?? 0
+      refuseBeyond(size)
     } else if (definition.kind === Kind.FRAGMENT_DEFINITION) refuseBeyond(ofFragment(definition.name.value))
   }
   if (operations > documentLimits.operations) throw tooMuch('operations', documentLimits.operations)
+  if (introspections > documentLimits.introspections) throw tooMuch('introspections', documentLimits.introspections)
 }
+
+/** A field that answers of the schema. */
+export const isIntrospection = ({ name: { value } }: FieldNode) => value === '__schema' || value === '__type'
 
 function add(size: Size, inner: Size): void {
   size.selections = Math.min(most, size.selections + inner.selections)
@@ -91,6 +109,7 @@ const words = {
   breadth: 'fields, spread out',
   complexity: 'points of cost (a field in a list counts once for each row asked for)',
   selections: 'fields, spread out',
+  introspections: 'fields __schema and __type',
 } as Record<string, string>
 
 /** The one sentence for every such bound. */
@@ -101,24 +120,35 @@ export function tooMuch(what: string, limit: number) {
   )
 }
 
-const notText = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
+/** Levels of variables: more than any input has, and less than what a stack takes. */
+const variableLevelsMax = 100
 
 /**
- * Refuses a document that is too long, and text that no database stores: the character NUL and halves of surrogate pairs. JSON.stringify escapes exactly these,
- * so one look at its text finds them wherever they stand.
+ * Refuses a document that is too long, and text that no database stores: the character NUL and halves of surrogate pairs.
  */
 export function textError(query: string, variables: unknown): GraphQLError | undefined {
   if (query.length > documentLimits.characters) return tooMuch('characters', documentLimits.characters)
-  const text = textOf(variables)
-  if (text === undefined) return requestError('BAD_DOCUMENT', 'The variables are nested too deeply.')
-  const isText = !/\0|\\u(?:0000|\{0+\})/.test(query) && !notText.test(text)
-  return isText ? undefined : requestError('BAD_DOCUMENT', 'Text may hold neither NUL nor half a surrogate pair.')
+  const found = isStorable(query) && !/\\u(?:0000|\{0+\})/.test(query) ? textsOf(variables) : 'NOT_TEXT'
+  if (found === 'TOO_DEEP') return requestError('BAD_DOCUMENT', 'The variables are nested too deeply.')
+  if (found === 'NOT_TEXT') return requestError('BAD_DOCUMENT', 'Text may hold neither NUL nor half a surrogate pair.')
+  return undefined
 }
 
-function textOf(variables: unknown): string | undefined {
-  try {
-    return JSON.stringify(variables ?? null)
-  } catch {
-    return undefined
+const isStorable = (text: string) => !text.includes('\0') && text.isWellFormed()
+
+/** Looks at each text of the variables once, level by level, so that no nesting takes the stack. */
+function textsOf(variables: unknown): 'TEXT' | 'NOT_TEXT' | 'TOO_DEEP' {
+  let level: unknown[] = [variables]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > variableLevelsMax) return 'TOO_DEEP'
+    const below: unknown[] = []
+    for (const value of level) {
+      if (typeof value === 'string' && !isStorable(value)) return 'NOT_TEXT'
+      if (typeof value !== 'object' || value === null) continue
+      if (!Array.isArray(value) && !Object.keys(value).every(isStorable)) return 'NOT_TEXT'
+      for (const inner of Object.values(value)) below.push(inner)
+    }
+    level = below
   }
+  return 'TEXT'
 }

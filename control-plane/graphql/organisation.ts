@@ -20,6 +20,7 @@ import { listOf, pageOfResources, ResourceConnection } from './lists.ts'
 import { loaders, read, referenced, resourceOf } from './loaders.ts'
 import { ResourceKind } from './node.ts'
 import { Node, Principal, Project, ResourceType, Team, Tenant } from './refs.ts'
+import { isVisible, maySeeServing } from './visible.ts'
 
 interface MembershipShape {
   principal: string
@@ -89,7 +90,11 @@ Tenant.implement({
       complexity: pageCost,
       resolve: membersOf,
     }),
-    requestLabels: t.field({ type: [RequestLabel], resolve: ({ spec }) => spec.requestLabels }),
+    requestLabels: t.field({
+      authScopes: (_tenant, _args, { actor }) => maySeeServing(actor),
+      type: [RequestLabel],
+      resolve: ({ spec }) => spec.requestLabels,
+    }),
     configRevision: t.field({
       type: 'SafeInt',
       description: "The one number that orders this tenant's configuration.",
@@ -120,14 +125,17 @@ Tenant.implement({
     apiKeys: listOf(t, 'apiKey', { filter: ApiKeyFilter }),
     providers: listOf(t, 'provider', { filter: ResourceFilter }),
     models: listOf(t, 'model', { filter: ModelFilter }),
-    tiers: listOf(t, 'tier', { filter: ResourceFilter, may: () => true }),
-    aliases: listOf(t, 'alias', { filter: ResourceFilter, may: () => true }),
+    tiers: listOf(t, 'tier', { filter: ResourceFilter, may: (_, { actor }) => maySeeServing(actor) }),
+    aliases: listOf(t, 'alias', { filter: ResourceFilter, may: (_, { actor }) => maySeeServing(actor) }),
     routes: listOf(t, 'route', { filter: ResourceFilter }),
     priceSheets: listOf(t, 'priceSheet'),
     policies: listOf(t, 'policy', { filter: PolicyFilter, oneOf: { kind: 'spec' } }),
     dataPlanes: listOf(t, 'dataPlane', { filter: DataPlaneFilter }),
   }),
 })
+
+/** A project names its team to those who may see the project alone. */
+const seesTeam = (team: Resource<'team'>, _args: unknown, { actor }: GraphContext) => isVisible(actor, team)
 
 Team.implement({
   description: 'People who share projects and a cost centre.',
@@ -137,11 +145,12 @@ Team.implement({
     members: t.field({
       type: MembershipConnection,
       args: { first: t.arg.int({ defaultValue: 50 }), after: t.arg({ type: 'Cursor' }) },
+      authScopes: seesTeam,
       complexity: pageCost,
       resolve: membersOf,
     }),
     projects: listOf(t, 'project', { where: ({ id }) => ({ team: [id] }) }),
-    costCenter: t.string({ nullable: true, resolve: ({ spec }) => spec.costCenter }),
+    costCenter: t.string({ nullable: true, authScopes: seesTeam, resolve: ({ spec }) => spec.costCenter }),
   }),
 })
 
@@ -200,7 +209,14 @@ Principal.implement({
       authScopes: { may: 'config:read' },
       resolve: ({ spec }) => spec.identities,
     }),
-    memberships: t.field({ type: [Membership], resolve: ({ id }, _, ctx) => loaders(ctx).memberships.load(id) }),
+    memberships: t.field({
+      type: [Membership],
+      description: 'Those on scopes that the caller may see.',
+      resolve: async ({ id }, _, ctx) => {
+        const held = await loaders(ctx).memberships.load(id)
+        return held.filter(({ scope }) => isVisible(ctx.actor, scope))
+      },
+    }),
     apiKeys: listOf(t, 'apiKey', {
       where: ({ id }) => ({ principal: [id] }),
       may: ({ id }, { actor }) => actor.principal === id,

@@ -10,6 +10,9 @@ import { ofKind } from './organisation.ts'
 import { mutation, payload } from './payload.ts'
 import { Credential, Node, Provider, ResourceType } from './refs.ts'
 
+/** How a provider is reached is configuration; that it served a request is not. */
+const reached = { may: 'config:read' } as const
+
 Provider.implement({
   description: 'An endpoint and the wire protocols it speaks.',
   interfaces: [Node, ResourceType],
@@ -25,7 +28,12 @@ Provider.implement({
       description: 'The wire protocols it speaks; one endpoint may speak several.',
       resolve: ({ spec }) => spec.codecs,
     }),
-    baseUrl: t.string({ nullable: true, resolve: ({ spec }) => spec.baseUrl, description: 'Null for ECHO alone.' }),
+    baseUrl: t.string({
+      nullable: true,
+      description: 'Null for ECHO alone.',
+      authScopes: reached,
+      resolve: ({ spec }) => spec.baseUrl,
+    }),
     region: t.string({ nullable: true, resolve: ({ spec }) => spec.region }),
     apiVersion: t.string({ nullable: true, resolve: ({ spec }) => spec.apiVersion }),
     selfHosted: t.boolean({
@@ -35,20 +43,24 @@ Provider.implement({
     headers: t.field({
       type: 'Labels',
       description: 'Sent with every request. Secrets belong in a Credential.',
+      authScopes: reached,
       resolve: ({ spec }) => spec.headers,
     }),
     forwardHeaders: t.stringList({
       description: "Client headers passed on when the dialect is the provider's own, e.g. anthropic-*, openai-beta.",
+      authScopes: reached,
       resolve: ({ spec }) => spec.forwardHeaders,
     }),
     proxy: t.string({
       nullable: true,
       description: 'Outbound proxy, by locator (env:, file:).',
+      authScopes: reached,
       resolve: ({ spec }) => spec.proxy,
     }),
     caBundle: t.string({
       nullable: true,
       description: 'Private CA, by locator (env:, file:).',
+      authScopes: reached,
       resolve: ({ spec }) => spec.caBundle,
     }),
     credentials: t.field({

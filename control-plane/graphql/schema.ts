@@ -14,6 +14,7 @@ import './spend.ts'
 import './tenants.ts'
 import './viewer.ts'
 import './explain.ts'
+import './api-quota.ts'
 import './subscriptions.ts'
 
 /** The whole API. Any host that runs graphql-js may carry it: nothing in this folder knows which one does. */

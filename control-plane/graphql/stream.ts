@@ -1,3 +1,4 @@
+import { accountable } from '../domain/actor.ts'
 import { StreamEnded } from '../domain/streams.ts'
 import type { GraphContext } from './context.ts'
 import { requestError } from './errors.ts'
@@ -36,7 +37,7 @@ export function stream<Event>(
   mayFollow: MayFollow,
   start: (signal: AbortSignal) => AsyncIterable<Event>,
 ): AsyncIterableIterator<Event> {
-  enter(ctx.actor.id)
+  enter(accountable(ctx.actor).id)
   return new Guarded(ctx, mayFollow, start)
 }
 
@@ -101,7 +102,7 @@ class Guarded<Event> implements AsyncIterableIterator<Event> {
     clearInterval(this.#recheck)
     this.#ended.abort()
     this.#giveUp()
-    leave(this.ctx.actor.id)
+    leave(accountable(this.ctx.actor).id)
   }
 }
 

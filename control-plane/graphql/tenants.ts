@@ -3,6 +3,7 @@ import { type TenantCreateInput, type TenantCreatePayload, tenantCreate, tenants
 import { builder } from './builder.ts'
 import { configInput } from './config-inputs.ts'
 import { connectionOf, keysetAfter, page, pageCost, pageSize } from './connection.ts'
+import { searchOf } from './filters.ts'
 import { mutation, payload } from './payload.ts'
 
 /** Not a Tenant: what hangs below that is read as the caller's own tenant. */
@@ -25,7 +26,11 @@ builder.queryField('tenants', (t) =>
     complexity: pageCost,
     resolve: async (_, args, ctx) => {
       const after = keysetAfter(args.after, 1)?.[0]
-      const query = { search: args.search, first: pageSize(args), after: after === undefined ? null : String(after) }
+      const query = {
+        search: searchOf(args.search),
+        first: pageSize(args),
+        after: after === undefined ? null : String(after),
+      }
       const { rows, hasNext } = await tenants(ctx.domain, query)
       return page(rows, hasNext, (row) => [row.id], args.after)
     },

@@ -1,12 +1,20 @@
 import type { Resource } from '../../schema/config/index.ts'
 import type { Actor } from '../domain/actor.ts'
 
-/** What any member may see, since the answers to its own requests name them anyway. */
-const shared = new Set<Resource['kind']>(['tenant', 'provider', 'model', 'tier', 'alias', 'route', 'dataPlane'])
+/** What records name: who may read its own records meets these in them. */
+const named = new Set<Resource['kind']>(['provider', 'model', 'tier', 'alias', 'dataPlane'])
 
-/** Whether this actor may see a resource. What it may not see does not exist for it: null, or the same NotFound. */
+/** Whether this actor may meet what requests are served by: names, not how they are reached. */
+export const maySeeServing = ({ permissions }: Actor): boolean =>
+  permissions.has('config:read') || permissions.has('record:read-own')
+
+/**
+ * Whether this actor may see a resource. What it may not see does not exist for it: null, or the same NotFound. Who has no
+ * role sees itself: its principal, its keys, the teams and projects it is a member of, and which tenant it is in.
+ */
 export function isVisible(actor: Actor, resource: Resource): boolean {
-  if (actor.permissions.has('config:read') || shared.has(resource.kind)) return true
+  if (actor.permissions.has('config:read') || resource.kind === 'tenant') return true
+  if (named.has(resource.kind)) return maySeeServing(actor)
   const own = actor.principal
   if (own === null) return false
   if (resource.kind === 'principal') return resource.id === own

@@ -1,55 +1,93 @@
 import type { Server } from 'bun'
-import { type Actor, authenticate } from '../domain/actor.ts'
+import { GraphQLError } from 'graphql'
+import { resourceName } from '../../schema/config/index.ts'
+import { type Actor, actorOf } from '../domain/actor.ts'
 import type { Context } from '../domain/context.ts'
-import { readCookie } from '../sessions/cookie.ts'
-import { reloadActor } from '../sessions/reload.ts'
-import { sessionsOf } from '../sessions/sessions.ts'
+import type { Identity } from '../domain/identities.ts'
+import { actAs } from '../domain/tenants.ts'
+import { requestError } from '../graphql/errors.ts'
+import type { Authenticator, Presented } from './authenticators.ts'
 
-/** Who sends a request, and how it proved it. */
+/** Who sends a request, how it proved it, and in which tenant it acts. */
 export interface Caller {
+  /** As whom it acts: itself, or the installation on its behalf. */
   actor: Actor
-  via: 'token' | 'session'
-  /** Asks again; undefined once the token or the session is no longer good. */
+  /** Who signed in. */
+  signedIn: Actor
+  identity: Identity
+  via: Authenticator['via']
+  /** Asks again: the proof, the role, and the tenant. Undefined once one of them is no longer good. */
   recheck: () => Promise<Actor | undefined>
 }
 
-/** `Bearer sla_…`, or the bare token as sockets send it. */
-export function bearerOf(authorization: unknown): string | undefined {
-  if (typeof authorization !== 'string' || authorization.length > 1_000) return undefined
-  const [, token] = /^(?:Bearer +)?([\w.~+/=-]+)$/i.exec(authorization.trim()) ?? []
-  return token
-}
+/** The header, and the connection parameter, by which an operator of the installation names the tenant to act in. */
+export const tenantHeader = 'x-sluice-tenant'
 
-/** The caller behind an admin token. */
-export async function callerByToken(ctx: Context, token: string, address?: string): Promise<Caller | undefined> {
-  const recheck = () => authenticate(ctx, token, address)
-  const actor = await recheck()
-  return actor && { actor, via: 'token', recheck }
-}
+/** Why there is no caller: what the request is answered with. */
+export type NoCaller = GraphQLError
 
-/** The caller behind a browser's cookie. */
-export async function callerByCookie(ctx: Context, request: Request, cookie: string): Promise<Caller | undefined> {
-  const secret = readCookie(request, cookie)
-  if (!secret) return undefined
-  const recheck = async () => {
-    const session = sessionsOf(ctx).find(secret)
-    return session && reloadActor(ctx, session.actor)
-  }
-  const actor = await recheck()
-  return actor && { actor, via: 'session', recheck }
-}
-
-/** A token is believed first; one that is wrong is not made good by a cookie. */
+/** The caller behind what was sent. */
 export async function callerOf(
   ctx: Context,
-  request: Request,
-  cookie: string,
-  address?: string,
-): Promise<Caller | undefined> {
-  const authorization = request.headers.get('authorization')
-  if (authorization === null) return callerByCookie(ctx, request, cookie)
-  const token = bearerOf(authorization)
-  return token ? callerByToken(ctx, token, address) : undefined
+  authenticators: readonly Authenticator[],
+  presented: Presented,
+): Promise<Caller | NoCaller> {
+  const signed = await signIn(ctx, authenticators, presented)
+  if (!signed) return requestError('UNAUTHENTICATED')
+  const { signedIn, actsIn, ...proof } = signed
+  const actor = await actIn(ctx, signedIn, presented.tenant ?? actsIn)
+  if (actor instanceof GraphQLError) return actor
+  const recheck = async () => {
+    const again = await callerOf(ctx, authenticators, presented)
+    return isCaller(again) ? again.actor : undefined
+  }
+  return { ...proof, actor, signedIn, recheck }
+}
+
+export const isCaller = (found: Caller | NoCaller): found is Caller => !(found instanceof GraphQLError)
+
+/** The first authenticator whose business it is decides. */
+async function signIn(ctx: Context, authenticators: readonly Authenticator[], presented: Presented) {
+  for (const { via, prove } of authenticators) {
+    const verdict = await prove(presented)
+    if (verdict === 'NOT_MINE') continue
+    if (verdict === 'REFUSED') return undefined
+    const { identity, actsIn = null } = verdict
+    const signedIn = await actorOf(ctx, identity, presented.address)
+    return signedIn && { signedIn, identity, actsIn, via }
+  }
+  return undefined
+}
+
+async function actIn(ctx: Context, signedIn: Actor, tenant: unknown): Promise<Actor | NoCaller> {
+  if (tenant === null || tenant === undefined) return signedIn
+  const named = resourceName.safeParse(tenant)
+  if (!named.success)
+    return requestError('BAD_REQUEST', `${tenantHeader} holds one tenant: its id (ten_…) or its name.`)
+  const actor = await actAs(ctx, signedIn, named.data)
+  if (actor === 'NO_SUCH_TENANT') return requestError('UNKNOWN_TENANT')
+  if (actor === 'SEVERAL_SUCH_TENANTS')
+    return requestError('UNKNOWN_TENANT', 'Several tenants have this name; name the one by its id (ten_…).')
+  return actor
+}
+
+/** What an HTTP request presents. */
+export function presentedBy(headers: Headers, address: string | undefined): Presented {
+  return {
+    authorization: headers.get('authorization'),
+    cookie: headers.get('cookie'),
+    tenant: headers.get(tenantHeader),
+    address,
+  }
+}
+
+/** What the hello of a socket presents, beside the cookie and the tenant of the handshake. */
+export function presentedByHello(handshake: Presented, params: Record<string, unknown> | null | undefined): Presented {
+  return {
+    ...handshake,
+    authorization: params?.authorization ?? null,
+    tenant: params?.[tenantHeader] ?? handshake.tenant,
+  }
 }
 
 /** The address of the other end of the connection. */

@@ -5,20 +5,25 @@ import { makeHandler } from 'graphql-ws/use/bun'
 import { mintId } from '../../schema/ids.ts'
 import { DatabaseUnavailable } from '../db/trouble.ts'
 import { finishError, requestError } from '../graphql/errors.ts'
-import { bearerOf, type Caller, callerByToken } from './caller.ts'
+import type { Presented } from './authenticators.ts'
+import { type Caller, callerOf, isCaller, presentedByHello } from './caller.ts'
 import type { Yoga } from './graphql.ts'
-import { finishResult, forbidden, type GraphqlOptions, refusalOf, socketBounds, withoutHttp } from './operation.ts'
+import {
+  closingOf,
+  finishResult,
+  forbidden,
+  type GraphqlOptions,
+  refusalOf,
+  socketBounds,
+  withoutHttp,
+} from './operation.ts'
 
 export interface GraphqlSocketData {
   kind: 'graphql'
-  address: string | undefined
-  /** Signed in by a cookie, from a page of ours; a token in connectionParams goes before it. */
-  session: Caller | undefined
+  /** What the handshake presented: the cookie of a page of ours, the tenant. The hello comes on top. */
+  handshake: Presented
   caller: Caller | undefined
 }
-
-/** As registered with IANA; graphql-ws clients take it as worth another try. */
-const tryAgainLater = 1013
 
 type Socket = ServerWebSocket<GraphqlSocketData>
 type Enveloped = ExecutionArgs & {
@@ -31,21 +36,18 @@ export function graphqlSocket(yoga: Yoga, options: GraphqlOptions): WebSocketHan
   const handler = makeHandler({
     connectionInitWaitTimeout: socketBounds.initWaitMs,
     onConnect: async ({ extra, connectionParams }) => {
-      const socket = extra.socket as unknown as Socket
-      const { data } = socket
-      const token = bearerOf(connectionParams?.authorization)
-      try {
-        data.caller = token ? await callerByToken(options.ctx, token, data.address) : data.session
-      } catch (error) {
-        if (!(error instanceof DatabaseUnavailable)) throw error
-        socket.close(tryAgainLater, 'Try again later')
-      }
-      return data.caller !== undefined
+      const socket = socketOf(extra)
+      const presented = presentedByHello(socket.data.handshake, connectionParams)
+      const found = await callerOf(options.ctx, options.authenticators, presented).catch(unavailable)
+      if (isCaller(found)) socket.data.caller = found
+      else socket.close(...closingOf(found))
+      return isCaller(found)
     },
     onSubscribe: async ({ extra, subscriptions }, _id, params) => {
-      const socket = extra.socket as unknown as Socket
+      const socket = socketOf(extra)
       if (Object.keys(subscriptions).length > socketBounds.operationsMax) return [requestError('TOO_MANY_STREAMS')]
       const caller = await stillGood(socket).catch(unavailable)
+      if (!caller) return [requestError('UNAUTHENTICATED')]
       if (caller instanceof GraphQLError) return [caller]
       const refusal = refusalOf(caller, params, options.sessionDocuments)
       return refusal ? [refusal] : prepare(yoga, caller, params)
@@ -69,6 +71,8 @@ function unavailable(error: unknown): GraphQLError {
   throw error
 }
 
+const socketOf = (extra: { socket: unknown }) => extra.socket as Socket
+
 /** A token may have been revoked since the socket opened: it then closes with 4403. */
 async function stillGood(socket: Socket): Promise<Caller | undefined> {
   const { caller } = socket.data
@@ -80,7 +84,7 @@ async function stillGood(socket: Socket): Promise<Caller | undefined> {
 
 async function prepare(
   yoga: Yoga,
-  caller: Caller | undefined,
+  caller: Caller,
   params: { query: string; operationName?: string | null; variables?: Record<string, unknown> | null },
 ) {
   const requestId = mintId('correlation')
@@ -116,13 +120,13 @@ function bounded(handler: WebSocketHandler<GraphqlSocketData>, bytesMax: number)
 export function upgradeGraphql(
   request: Request,
   server: Server<GraphqlSocketData>,
-  data: Pick<GraphqlSocketData, 'address' | 'session'>,
+  handshake: Presented,
 ): Response | undefined {
   const offered = request.headers.get('sec-websocket-protocol')?.split(',') ?? []
   if (!offered.some((protocol) => protocol.trim() === GRAPHQL_TRANSPORT_WS_PROTOCOL))
     return new Response(`This socket speaks ${GRAPHQL_TRANSPORT_WS_PROTOCOL}.\n`, { status: 400 })
   const upgraded = server.upgrade(request, {
-    data: { kind: 'graphql', caller: undefined, ...data },
+    data: { kind: 'graphql', caller: undefined, handshake },
     headers: { 'sec-websocket-protocol': GRAPHQL_TRANSPORT_WS_PROTOCOL },
   })
   return upgraded ? undefined : new Response('This is a WebSocket address.\n', { status: 426 })

@@ -1,8 +1,10 @@
 import { isAsyncIterable } from '@envelop/core'
-import type { ExecutionResult } from 'graphql'
+import type { ExecutionArgs, ExecutionResult } from 'graphql'
 import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga'
+import { charge } from '../graphql/charge.ts'
 import type { GraphContext } from '../graphql/context.ts'
 import { requestError } from '../graphql/errors.ts'
+import type { Quota } from '../graphql/quota.ts'
 import { schema } from '../graphql/schema.ts'
 import { mapEach } from './map-each.ts'
 import { contextOf, finishResult, type GraphqlOptions, type HostContext, parseBounded, refusalOf } from './operation.ts'
@@ -34,6 +36,7 @@ export function makeYoga(options: GraphqlOptions) {
       readableAddresses(),
       admission(options.sessionDocuments),
       boundedDocuments(),
+      charging(options.quota),
       finishedErrors(report),
       sharedResults(),
       resumableSse(),
@@ -76,6 +79,21 @@ function boundedDocuments(): Plugin {
       setParseFn(parseBounded)
     },
   }
+}
+
+/** Takes an operation's points before it runs, over HTTP and over sockets. */
+function charging(quota: Quota): Plugin<GraphContext> {
+  const before = ({ args, setResultAndStopExecution }: Execution) => {
+    const { document, operationName, variableValues: variables } = args
+    const refusal = charge(args.contextValue as GraphContext, quota, { document, operationName, variables })
+    if (refusal) setResultAndStopExecution({ errors: [refusal] })
+  }
+  return { onExecute: before, onSubscribe: before }
+}
+
+interface Execution {
+  args: Pick<ExecutionArgs, 'document' | 'operationName' | 'contextValue'> & { variableValues?: never }
+  setResultAndStopExecution: (result: ExecutionResult) => void
 }
 
 /** Every error that leaves over HTTP carries code, request id and whether to try again; bugs are masked and reported. */

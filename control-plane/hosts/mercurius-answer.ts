@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type ExecutionResult, GraphQLError, getOperationAST, Location } from 'graphql'
 import { requestError } from '../graphql/errors.ts'
 import { checkDocument } from '../graphql/limits.ts'
-import type { Caller } from './caller.ts'
+import type { Caller, NoCaller } from './caller.ts'
 import {
   contextOf,
   finishResult,
@@ -14,7 +14,14 @@ import {
 } from './operation.ts'
 
 /** A request that may have been admitted already. */
-export type Incoming = FastifyRequest & { caller?: Caller }
+export type Incoming = FastifyRequest & { caller?: Caller | NoCaller }
+
+/** Its headers as the rest of the house takes them; one that came twice is joined. */
+export function headersOf(request: FastifyRequest): Headers {
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) headers.set(name, String(value))
+  return headers
+}
 
 /** The parameters of `GET /graphql?query=…`. */
 export function paramsOfAddress(request: FastifyRequest): unknown {
@@ -74,10 +81,11 @@ async function execute(
   params: OperationParams | GraphQLError,
 ): Promise<ExecutionResult> {
   if (params instanceof GraphQLError) return { errors: [params] }
-  const refusal = refusalOf(request.caller, params, sessionDocuments)
+  const caller = request.caller ?? requestError('UNAUTHENTICATED')
+  const refusal = refusalOf(caller, params, sessionDocuments)
   if (refusal) return { errors: [refusal] }
   const { query, operationName, variables } = params
-  const asked = { ...contextOf(ctx, request.caller, request.id), operationName, method: request.method }
+  const asked = { ...contextOf(ctx, caller, request.id), operationName, method: request.method }
   try {
     return await app.graphql(query!, asked, (variables as object | null) ?? undefined, operationName ?? undefined)
   } catch (error) {

@@ -2,11 +2,15 @@ import type { WebSocket, WebsocketHandler } from '@fastify/websocket'
 import { type ExecutionArgs, type ExecutionResult, execute, type GraphQLError, subscribe, validate } from 'graphql'
 import { CloseCode, makeServer, type SubscribePayload } from 'graphql-ws'
 import { mintId } from '../../schema/ids.ts'
+import { charge } from '../graphql/charge.ts'
 import type { GraphContext } from '../graphql/context.ts'
 import { finishError, requestError } from '../graphql/errors.ts'
 import { schema } from '../graphql/schema.ts'
-import { bearerOf, type Caller, callerByToken } from './caller.ts'
+import type { Presented } from './authenticators.ts'
+import { type Caller, callerOf, isCaller, presentedBy, presentedByHello } from './caller.ts'
+import { headersOf } from './mercurius-answer.ts'
 import {
+  closingOf,
   contextOf,
   finishResult,
   type GraphqlOptions,
@@ -19,7 +23,7 @@ import {
 /** What is known of one socket. */
 interface Connection {
   socket: WebSocket
-  address: string
+  handshake: Presented
   caller?: Caller
 }
 
@@ -44,7 +48,7 @@ export function mercuriusSocket(graphql: GraphqlOptions): WebsocketHandler {
             }),
           ),
       },
-      { socket, address: request.ip },
+      { socket, handshake: presentedBy(headersOf(request), request.ip) },
     )
     const stopPings = keepAlive(socket)
     socket.once('close', (code, reason) => {
@@ -76,17 +80,19 @@ function keepAlive(socket: WebSocket): () => void {
 }
 
 function protocolServer(graphql: GraphqlOptions) {
-  const { ctx, report } = graphql
+  const { ctx, authenticators, report } = graphql
   return makeServer<Record<string, unknown>, Connection & Record<PropertyKey, unknown>>({
     connectionInitWaitTimeout: socketBounds.initWaitMs,
     async onConnect({ extra, connectionParams }) {
-      const token = bearerOf(connectionParams?.authorization)
-      extra.caller = token ? await callerByToken(ctx, token, extra.address) : undefined
-      return extra.caller !== undefined
+      const found = await callerOf(ctx, authenticators, presentedByHello(extra.handshake, connectionParams))
+      if (isCaller(found)) extra.caller = found
+      else extra.socket.close(...closingOf(found))
+      return isCaller(found)
     },
     async onSubscribe({ extra, subscriptions }, _id, params) {
       if (Object.keys(subscriptions).length > socketBounds.operationsMax) return [requestError('TOO_MANY_STREAMS')]
       const caller = await stillGood(extra)
+      if (!caller) return [requestError('UNAUTHENTICATED')]
       const refusal = refusalOf(caller, params, graphql.sessionDocuments)
       return refusal ? [refusal] : prepare(graphql, caller, params)
     },
@@ -113,8 +119,8 @@ async function stillGood({ caller, socket }: Connection): Promise<Caller | undef
 }
 
 function prepare(
-  { ctx }: GraphqlOptions,
-  caller: Caller | undefined,
+  { ctx, quota }: GraphqlOptions,
+  caller: Caller,
   { query, operationName, variables }: SubscribePayload,
 ): ExecutionArgs | readonly GraphQLError[] {
   try {
@@ -122,6 +128,8 @@ function prepare(
     const invalid = validate(schema, document)
     if (invalid.length > 0) return invalid
     const contextValue = contextOf(ctx, caller, mintId('correlation'))
+    const spent = charge(contextValue, quota, { document, operationName, variables })
+    if (spent) return [spent]
     return { schema, document, operationName, variableValues: variables, contextValue }
   } catch (error) {
     if (error instanceof Error && error.name === 'GraphQLError') return [error as GraphQLError]

@@ -7,14 +7,25 @@ import mercurius from 'mercurius'
 import { mintId } from '../../schema/ids.ts'
 import { DatabaseUnavailable } from '../db/trouble.ts'
 import type { Context } from '../domain/context.ts'
+import { charge } from '../graphql/charge.ts'
+import type { GraphContext } from '../graphql/context.ts'
 import { errorCodes, type RequestErrorCode } from '../graphql/errors.ts'
 import { documentLimits } from '../graphql/limits.ts'
+import { Quota } from '../graphql/quota.ts'
 import { schema } from '../graphql/schema.ts'
 import { isForeign } from '../sessions/origin.ts'
-import { callerOf } from './caller.ts'
+import { adminToken } from './authenticators.ts'
+import { callerOf, isCaller, presentedBy } from './caller.ts'
 import { addressUrl, cannotListen } from './listening.ts'
 import { isJson } from './media-type.ts'
-import { answer, boundedDocument, fittingMethod, type Incoming, paramsOfAddress } from './mercurius-answer.ts'
+import {
+  answer,
+  boundedDocument,
+  fittingMethod,
+  headersOf,
+  type Incoming,
+  paramsOfAddress,
+} from './mercurius-answer.ts'
 import { mercuriusSocket } from './mercurius-socket.ts'
 import { type GraphqlOptions, socketBounds } from './operation.ts'
 import { readinessOf } from './ready.ts'
@@ -33,6 +44,8 @@ export async function serveMercurius(ctx: Context, options: Omit<ServeOptions, '
   const { host, port, tls } = options
   const graphql: GraphqlOptions = {
     ctx,
+    authenticators: options.authenticators ?? [adminToken],
+    quota: new Quota(ctx.clock, options.apiQuota),
     bodyBytesMax: options.bodyBytesMax ?? 16 * mebibyte,
     sessionDocuments: new Set(),
     report: options.report ?? ((error, requestId) => console.error(`${requestId}:`, error)),
@@ -53,7 +66,12 @@ export async function serveMercurius(ctx: Context, options: Omit<ServeOptions, '
     errorFormatter: (execution) => ({ statusCode: 200, response: execution }),
   })
   app.graphql.addHook('preValidation', async (_, document) => boundedDocument(document))
-  app.graphql.addHook('preExecution', async (_, document, context) => fittingMethod(document, context as never))
+  app.graphql.addHook('preExecution', async (_, document, context, variables) => {
+    const { operationName } = context as { operationName?: string }
+    fittingMethod(document, context as never)
+    const spent = charge(context as unknown as GraphContext, graphql.quota, { document, operationName, variables })
+    if (spent) throw spent
+  })
   await app.register(websocket, {
     options: { maxPayload: socketBounds.messageBytesMax, handleProtocols: () => GRAPHQL_TRANSPORT_WS_PROTOCOL },
     errorHandler(error: Error & { code?: string }, socket, request) {
@@ -111,7 +129,7 @@ function routes(app: FastifyInstance, graphql: GraphqlOptions): void {
   app.route({
     method: ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD'],
     url: '/graphql',
-    handler: (request, reply) => refuse(reply.header('allow', 'GET, POST'), 'BAD_REQUEST', request.id, 405),
+    handler: (request, reply) => refuse(reply.header('allow', 'GET, POST'), 'BAD_REQUEST', request.id, { status: 405 }),
   })
   app.addContentTypeParser(
     'application/graphql+json',
@@ -126,7 +144,7 @@ function routes(app: FastifyInstance, graphql: GraphqlOptions): void {
   app.setNotFoundHandler((_, reply) => reply.code(404).send('Not found. There is /graphql, /healthz and /readyz.\n'))
   app.setErrorHandler((error: { statusCode?: number }, request, reply) => {
     if (error instanceof DatabaseUnavailable)
-      return refuse(reply, 'UNAVAILABLE', request.id, errorCodes.UNAVAILABLE.status, error.message)
+      return refuse(reply, 'UNAVAILABLE', request.id, { message: error.message })
     const code = codeOfStatus(error.statusCode)
     if (code === 'INTERNAL') graphql.report(error, request.id)
     return refuse(reply, code, request.id)
@@ -152,23 +170,18 @@ async function admit(graphql: GraphqlOptions, request: Incoming, reply: FastifyR
     return refuse(reply, 'TOO_LARGE', request.id)
   if (request.method === 'POST' && !isJson(request.headers['content-type'] ?? ''))
     return refuse(reply, 'UNSUPPORTED_MEDIA_TYPE', request.id)
-  // No cookie has this name: there are no sessions here.
-  request.caller = await callerOf(graphql.ctx, asked, '', request.ip)
-  return request.caller ? undefined : refuse(reply, 'UNAUTHENTICATED', request.id)
-}
-
-function headersOf(request: FastifyRequest): Headers {
-  const headers = new Headers()
-  for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) headers.set(name, String(value))
-  return headers
+  const caller = await callerOf(graphql.ctx, graphql.authenticators, presentedBy(asked.headers, request.ip))
+  if (!isCaller(caller))
+    return refuse(reply, caller.extensions.code as RequestErrorCode, request.id, { message: caller.message })
+  request.caller = caller
+  return undefined
 }
 
 function refuse(
   reply: FastifyReply,
   code: RequestErrorCode,
   requestId: string,
-  status: number = errorCodes[code].status,
-  message: string = errorCodes[code].message,
+  { status = errorCodes[code].status, message = errorCodes[code].message }: { status?: number; message?: string } = {},
 ): FastifyReply {
   const { retryable } = errorCodes[code]
   const body = { errors: [{ message, extensions: { code, requestId, retryable } }] }

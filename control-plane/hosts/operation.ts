@@ -3,16 +3,21 @@ import type { Context } from '../domain/context.ts'
 import type { GraphContext } from '../graphql/context.ts'
 import { finishError, requestError } from '../graphql/errors.ts'
 import { checkDocument, documentLimits, textError, tooMuch } from '../graphql/limits.ts'
-import type { Caller } from './caller.ts'
+import type { Quota } from '../graphql/quota.ts'
+import type { Authenticator } from './authenticators.ts'
+import { type Caller, isCaller, type NoCaller } from './caller.ts'
 
 /** What the host knows of a request before GraphQL begins. */
 export interface HostContext {
-  caller: Caller | undefined
+  caller: Caller | NoCaller
   requestId: string
 }
 
 export interface GraphqlOptions {
   ctx: Context
+  /** Asked in this order who a caller is. */
+  authenticators: readonly Authenticator[]
+  quota: Quota
   bodyBytesMax: number
   /** Documents that a browser session may send. */
   sessionDocuments: ReadonlySet<string>
@@ -31,20 +36,31 @@ export const socketBounds = { messageBytesMax: 1024 * 1024, operationsMax: 50, i
 
 /** Code of a socket whose caller is not, or no longer, signed in. graphql-ws clients take it as worth another try. */
 export const forbidden = 4403
+/** Code of a socket whose hello names a tenant that is none: graphql-ws clients do not try again. */
+export const badHello = 4400
+/** As registered with IANA; graphql-ws clients take it as worth another try. */
+const tryAgainLater = 1013
+
+/** How a socket that may not be opened is closed. The reason is at most 123 bytes long. */
+export function closingOf(refusal: NoCaller): [code: number, reason: string] {
+  if (refusal.extensions.code === 'UNAUTHENTICATED') return [forbidden, 'Forbidden']
+  if (refusal.extensions.code === 'UNAVAILABLE') return [tryAgainLater, 'Try again later']
+  return [badHello, refusal.message]
+}
 
 /** Context of one operation. Only signed-in callers come so far. */
-export function contextOf(domain: Context, caller: Caller | undefined, requestId: string): GraphContext {
-  if (!caller) throw requestError('UNAUTHENTICATED')
+export function contextOf(domain: Context, caller: Caller | NoCaller, requestId: string): GraphContext {
+  if (!isCaller(caller)) throw caller
   return { domain, actor: caller.actor, requestId, recheck: caller.recheck }
 }
 
 /** Why this caller may not send this document at all; undefined = it may. */
 export function refusalOf(
-  caller: Caller | undefined,
+  caller: Caller | NoCaller,
   { query, variables }: OperationParams,
   sessionDocuments: ReadonlySet<string>,
 ): GraphQLError | undefined {
-  if (!caller) return requestError('UNAUTHENTICATED')
+  if (!isCaller(caller)) return caller
   if (caller.via === 'session' && !sessionDocuments.has(String(query ?? '').trim()))
     return requestError('UNKNOWN_DOCUMENT')
   return textError(String(query ?? ''), variables)

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { documents } from '../dashboard/documents.ts'
+import type { Actor } from '../domain/actor.ts'
+import { apiKeyIssue, apiKeyRotate } from '../domain/keys.ts'
+import { declareAll, type TestContext, testContext, testTenant } from '../domain/test-context.ts'
 import { type Running, runControlPlane } from './running.ts'
+import { type ControlPlaneServer, serveControlPlane } from './yoga.ts'
 
 let plane: Running
 beforeAll(async () => {
@@ -101,6 +105,134 @@ describe('a browser session', () => {
     expect((await asPage(documents.whoami, cookie!)).status).toBe(401)
   })
 })
+
+describe('a browser session on several replicas', () => {
+  let ctx: TestContext
+  let servers: ControlPlaneServer[]
+  let operator: { owner: Actor; adminToken: string }
+  beforeAll(async () => {
+    ctx = await testContext(null)
+    operator = await testTenant(ctx)
+    const options = { host: '127.0.0.1', port: 0 }
+    servers = [await serveControlPlane(ctx, options), await serveControlPlane(ctx, options)]
+  })
+  afterAll(async () => {
+    for (const server of servers ?? []) await server.stop()
+    await ctx?.stop()
+  })
+
+  const [cookieOf, secretOf] = [
+    ({ port }: ControlPlaneServer, secret: string) => `sluice_${port}=${secret}`,
+    (answer: Response) => answer.headers.get('set-cookie')!.split(';')[0]!.split('=')[1]!,
+  ]
+  const ticketOf = async (token: string, headers: Record<string, string> = {}) => {
+    const init = { method: 'POST', headers: { authorization: `Bearer ${token}`, ...headers } }
+    const answer = await fetch(`${servers[0]!.url}/session/ticket`, init)
+    return { status: answer.status, path: answer.ok ? ((await answer.json()) as { path: string }).path : '' }
+  }
+  /** Signed in at the first replica. */
+  const signIn = async (token: string, headers: Record<string, string> = {}) =>
+    secretOf(await fetch(servers[0]!.url + (await ticketOf(token, headers)).path, { redirect: 'manual' }))
+  const whoAt = (server: ControlPlaneServer, secret: string) =>
+    fetch(`${server.url}/graphql?${new URLSearchParams({ query: documents.whoami })}`, {
+      headers: { cookie: cookieOf(server, secret) },
+    })
+
+  it('is good on each of them, and after a restart', async () => {
+    const secret = await signIn(operator.adminToken)
+    for (const server of servers) expect((await whoAt(server, secret)).status).toBe(200)
+    const restarted = await serveControlPlane(ctx, { host: '127.0.0.1', port: 0 })
+    expect((await whoAt(restarted, secret)).status).toBe(200)
+    await restarted.stop()
+    const cookie = cookieOf(servers[1]!, secret)
+    await fetch(`${servers[1]!.url}/session`, { method: 'DELETE', headers: { cookie } })
+    for (const server of servers) expect((await whoAt(server, secret)).status).toBe(401)
+  })
+
+  it('lets a link be opened at another one than it was asked of, once', async () => {
+    const { path } = await ticketOf(operator.adminToken)
+    const opened = await Promise.all(servers.map(({ url }) => fetch(url + path, { redirect: 'manual' })))
+    expect(opened.map(({ headers }) => headers.has('set-cookie')).sort()).toEqual([false, true])
+  })
+
+  it('ends with the very token it came from, also where its key lives on', async () => {
+    const key = { kind: 'ADMIN' as const, name: 'turned', idempotencyKey: 'turned' }
+    const issued = await apiKeyIssue(ctx, operator.owner, { ...key, principal: operator.owner.principal! })
+    const secret = await signIn(issued.secret!)
+    const rotated = { idempotencyKey: 'turn', apiKey: issued.apiKey!.id, overlap: 'PT0S' }
+    const { secret: next } = await apiKeyRotate(ctx, operator.owner, rotated)
+    expect((await whoAt(servers[1]!, secret)).status).toBe(401)
+    expect((await whoAt(servers[1]!, await signIn(next!))).status).toBe(200)
+  })
+
+  it('is held to the addresses of the key it came from', async () => {
+    const key = { kind: 'ADMIN' as const, name: 'elsewhere', idempotencyKey: 'elsewhere' }
+    const issued = await apiKeyIssue(ctx, operator.owner, { ...key, principal: operator.owner.principal! })
+    const secret = await signIn(issued.secret!)
+    const bound = { id: issued.apiKey!.id, name: 'elsewhere', allowedAddresses: ['10.0.0.0/8'] }
+    expect((await declareAll(ctx, operator.owner, [['apiKey', bound]])).errors).toEqual([])
+    expect((await whoAt(servers[0]!, secret)).status).toBe(401)
+  })
+
+  it('acts in the tenant its link was made for, as long as its operator may', async () => {
+    const { owner, adminToken } = await testTenant(ctx)
+    const inOther = { 'x-sluice-tenant': owner.tenant }
+    const query = documents.overview
+    const from = new Date(0).toISOString()
+    const variables = JSON.stringify({ today: { from }, hour: { from: new Date(ctx.clock.now() - 60_000) } })
+    const secret = await signIn(operator.adminToken, inOther)
+    const answer = await fetch(`${servers[1]!.url}/graphql?${new URLSearchParams({ query, variables })}`, {
+      headers: { cookie: cookieOf(servers[1]!, secret) },
+    })
+    const { data } = (await answer.json()) as { data: { viewer: object } }
+    expect(data.viewer).toMatchObject({
+      actor: { name: 'Operator of the installation', onBehalfOf: { name: 'first-admin' } },
+    })
+    expect((await ticketOf(adminToken, { 'x-sluice-tenant': operator.owner.tenant })).status).toBe(404)
+  })
+
+  it('is worth nothing to a foreign page by POST, by stream or by socket', async () => {
+    const [server] = servers as [ControlPlaneServer]
+    const cookie = cookieOf(server, await signIn(operator.adminToken))
+    const foreign = { cookie, origin: 'https://evil.test' }
+    const own = { cookie, origin: server.url }
+    const post = (headers: Record<string, string>) =>
+      fetch(`${server.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify({ query: documents.whoami }),
+      })
+    const stream = (headers: Record<string, string>) =>
+      fetch(`${server.url}/graphql?${new URLSearchParams({ query: documents.ticks })}`, {
+        headers: { accept: 'text/event-stream', ...headers },
+      })
+    for (const ask of [post, stream]) {
+      const refused = await ask(foreign)
+      expect([refused.status, await refused.text()]).toEqual([403, expect.stringContaining('FOREIGN_ORIGIN')])
+      const answered = await ask(own)
+      expect(answered.status).toBe(200)
+      await answered.body?.cancel()
+    }
+    expect(await greeted(server, foreign)).toBe('refused')
+    expect(await greeted(server, own)).toBe('connection_ack')
+    expect(await greeted(server, { origin: server.url })).toBe('4403')
+  })
+})
+
+/** What a socket's hello without a token is answered with. */
+function greeted(server: ControlPlaneServer, headers: Record<string, string>): Promise<string> {
+  const init = { protocols: 'graphql-transport-ws', headers } as never
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, init)
+  return new Promise((resolve) => {
+    socket.onopen = () => socket.send('{"type":"connection_init"}')
+    socket.onerror = () => resolve('refused')
+    socket.onclose = ({ code }) => resolve(String(code))
+    socket.onmessage = ({ data }) => {
+      resolve(JSON.parse(String(data)).type)
+      socket.close()
+    }
+  })
+}
 
 describe('the pages', () => {
   const foreign = /(?:src|href|action)\s*=\s*["']?\s*(?:https?:)?\/\/|@import|url\(\s*["']?(?:https?:)?\/\//i

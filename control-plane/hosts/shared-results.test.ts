@@ -18,6 +18,7 @@ describe('what subscribers share', () => {
     expect(keyOf(plain, all, { after: 'a' })).toBe(keyOf(plain, all, { after: 'b' }, 'prn_b'))
     expect(keyOf(plain, all)).not.toBe(keyOf(plain, ['spend:read']))
     expect(keyOf(plain, ['spend:read'], {}, 'prn_a')).not.toBe(keyOf(plain, ['spend:read'], {}, 'prn_b'))
+    expect(keyOf(plain, ['spend:read'])).not.toBe(keyOf(plain, ['spend:read', 'record:read-own']))
     expect(keyOf(plain, all)).not.toBe(keyOf(plain.replace('amount', 'amount currency'), all))
   })
 

@@ -13,6 +13,7 @@ import {
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import type { GraphContext } from '../graphql/context.ts'
+import { maySeeServing } from '../graphql/visible.ts'
 import { mapEach } from './map-each.ts'
 
 /** Results of one event by what was asked of it, for as long as somebody holds the event. */
@@ -64,8 +65,9 @@ export function sharingKey({
   const operation = getOperationAST(document, operationName)
   const [root] = operation?.selectionSet.selections ?? []
   if (root?.kind !== Kind.FIELD || !isPlain(document)) return undefined
-  const { permissions, principal } = (contextValue as GraphContext).actor
-  const sees = permissions.has('config:read') ? 'all' : principal
+  const { actor } = contextValue as GraphContext
+  // Two keys of one principal may see different things.
+  const sees = actor.permissions.has('config:read') ? 'all' : [actor.principal, maySeeServing(actor)]
   // What the event's field was asked with made the event; what stands below it is part of the answer.
   const used = [...variablesIn(document, root.selectionSet)].map((name) => [name, variableValues?.[name]])
   return JSON.stringify([print(document), operationName ?? null, sees, used])

@@ -3,11 +3,11 @@ import { mintId } from '../../schema/ids.ts'
 import { documents } from '../dashboard/documents.ts'
 import { DatabaseUnavailable } from '../db/trouble.ts'
 import type { Context } from '../domain/context.ts'
-import { errorCodes, type RequestErrorCode } from '../graphql/errors.ts'
-import { cookieName, readCookie, setCookie } from '../sessions/cookie.ts'
+import { Quota } from '../graphql/quota.ts'
+import { cookieName } from '../sessions/cookie.ts'
 import { isForeign } from '../sessions/origin.ts'
-import { mintTicket, sessionsOf } from '../sessions/sessions.ts'
-import { addressOf, callerByCookie, callerOf } from './caller.ts'
+import { type Authenticator, adminToken, browserSession } from './authenticators.ts'
+import { addressOf, callerOf, presentedBy } from './caller.ts'
 import { buildDashboard, type Dashboard } from './dashboard.ts'
 import { graphiqlPage } from './graphiql.ts'
 import { makeYoga, type Yoga } from './graphql.ts'
@@ -17,6 +17,8 @@ import { isJson } from './media-type.ts'
 import { Metrics } from './metrics.ts'
 import type { GraphqlOptions } from './operation.ts'
 import { readinessOf } from './ready.ts'
+import { refused } from './refused.ts'
+import { type SessionParts, signIn, signOut, ticketRoute } from './session-routes.ts'
 import { dispatchSockets, type MountedRoutes, type SocketData } from './sockets.ts'
 
 export interface ServeOptions {
@@ -28,6 +30,10 @@ export interface ServeOptions {
   bodyBytesMax?: number
   /** Routes of others on the same port, such as `/plane/v1/`. */
   mounts?: MountedRoutes[]
+  /** Asked in this order who a caller is; default: admin tokens, then, where there are any, sessions of browsers. */
+  authenticators?: Authenticator[]
+  /** Points that one caller may spend a minute; default two million. */
+  apiQuota?: number
   /** Hears of errors that callers see only as INTERNAL. */
   report?: (error: unknown, requestId: string) => void
 }
@@ -50,8 +56,12 @@ export async function serveControlPlane(ctx: Context, options: ServeOptions): Pr
   const { host, port, mounts = [] } = options
   const metrics = new Metrics()
   const log = options.report ?? ((error, requestId) => console.error(`${requestId}:`, error))
+  // A session's cookie is named after the port, which is known once this listens.
+  const authenticators = options.authenticators ?? [adminToken]
   const graphql: GraphqlOptions = {
     ctx,
+    authenticators,
+    quota: new Quota(ctx.clock, options.apiQuota),
     bodyBytesMax: options.bodyBytesMax ?? 16 * mebibyte,
     sessionDocuments: new Set(Object.values(documents).map((document) => document.trim())),
     report(error, requestId) {
@@ -82,6 +92,7 @@ export async function serveControlPlane(ctx: Context, options: ServeOptions): Pr
     }),
   )
   parts.cookie = cookieName(server.port!, secure)
+  if (!options.authenticators) authenticators.push(browserSession(ctx, parts.cookie))
   return {
     url: addressUrl(host, server.port!, secure),
     port: server.port!,
@@ -93,15 +104,11 @@ export async function serveControlPlane(ctx: Context, options: ServeOptions): Pr
   }
 }
 
-interface Parts {
-  ctx: Context
-  graphql: GraphqlOptions
+interface Parts extends SessionParts {
   yoga: Yoga
   dashboard: Dashboard
   metrics: Metrics
   mounts: MountedRoutes[]
-  secure: boolean
-  cookie: string
 }
 
 function listen<S>(host: string, port: number, start: () => S): S {
@@ -128,29 +135,27 @@ async function route(parts: Parts, request: Request, server: Server<never>, path
   if (pathname === '/readyz') return ready(parts.ctx)
   if (pathname === '/metrics') return parts.metrics.answer()
   if (pathname === '/session/ticket') return ticketRoute(parts, request, server)
-  if (pathname === '/session') return endSession(parts, request)
+  if (pathname === '/session') return signOut(parts, request)
   if (request.method === 'GET' || request.method === 'HEAD') {
     const ticket = pathname === '/' && new URL(request.url).searchParams.get('ticket')
-    const answer = ticket ? signIn(parts, ticket) : parts.dashboard.answer(pathname)
+    const answer = ticket ? await signIn(parts, ticket) : parts.dashboard.answer(pathname)
     if (answer) return answer
   }
   return new Response('Not found. There is /, /graphql, /healthz, /readyz and /metrics.\n', { status: 404 })
 }
 
 async function graphqlRoute(parts: Parts, request: Request, server: Server<never>): Promise<Response | undefined> {
-  const { ctx, graphql, yoga, cookie } = parts
+  const { ctx, graphql, yoga } = parts
   if (isPageVisit(request)) return graphiqlPage()
   const requestId = mintId('correlation')
   if (isForeign(request)) return refused('FOREIGN_ORIGIN', requestId)
-  const address = addressOf(request, server)
-  if (request.headers.get('upgrade')?.toLowerCase() === 'websocket') {
-    const session = await callerByCookie(ctx, request, cookie)
-    return upgradeGraphql(request, server as unknown as Server<GraphqlSocketData>, { address, session })
-  }
+  const presented = presentedBy(request.headers, addressOf(request, server))
+  if (request.headers.get('upgrade')?.toLowerCase() === 'websocket')
+    return upgradeGraphql(request, server as unknown as Server<GraphqlSocketData>, presented)
   if (Number(request.headers.get('content-length') ?? 0) > graphql.bodyBytesMax) return refused('TOO_LARGE', requestId)
   if (request.method === 'POST' && !isJson(request.headers.get('content-type') ?? ''))
     return refused('UNSUPPORTED_MEDIA_TYPE', requestId)
-  const caller = await callerOf(ctx, request, cookie, address)
+  const caller = await callerOf(ctx, graphql.authenticators, presented)
   // A stream is quiet for as long as nothing happens; its pings keep proxies in between awake.
   if (request.headers.get('accept')?.includes('text/event-stream')) server.timeout(request, 0)
   const response = await yoga.fetch(request, { caller, requestId })
@@ -167,49 +172,11 @@ function isPageVisit(request: Request): boolean {
   )
 }
 
-function refused(code: RequestErrorCode, requestId: string, message: string = errorCodes[code].message): Response {
-  const { status, retryable } = errorCodes[code]
-  const body = { errors: [{ message, extensions: { code, requestId, retryable } }] }
-  return Response.json(body, { status, headers: { 'x-sluice-request-id': requestId } })
-}
-
 function internalError(graphql: GraphqlOptions, error: unknown): Response {
   const requestId = mintId('correlation')
   if (error instanceof DatabaseUnavailable) return refused('UNAVAILABLE', requestId, error.message)
   graphql.report(error, requestId)
   return refused('INTERNAL', requestId)
-}
-
-/** A one-time link: whoever opens it first gets a session, and an address without the ticket. */
-function signIn({ ctx, cookie, secure }: Parts, ticket: string): Response {
-  const redeemed = sessionsOf(ctx).redeem(ticket)
-  const headers = new Headers({ location: redeemed ? '/' : '/?link=used', 'referrer-policy': 'no-referrer' })
-  headers.set('cache-control', 'no-store')
-  if (redeemed) {
-    const lifetimeMs = redeemed.session.expiresAtMs - ctx.clock.now()
-    headers.append('set-cookie', setCookie(cookie, redeemed.secret, lifetimeMs, secure))
-  }
-  return new Response(null, { status: 303, headers })
-}
-
-/** `POST /session/ticket` with an admin token mints a link for a browser; a session cannot mint another. */
-async function ticketRoute({ ctx, cookie }: Parts, request: Request, server: Server<never>): Promise<Response> {
-  const requestId = mintId('correlation')
-  if (request.method !== 'POST') return new Response('POST only.\n', { status: 405, headers: { allow: 'POST' } })
-  if (isForeign(request)) return refused('FOREIGN_ORIGIN', requestId)
-  const caller = await callerOf(ctx, request, cookie, addressOf(request, server))
-  if (caller?.via !== 'token') return refused('UNAUTHENTICATED', requestId)
-  const ticket = mintTicket(ctx, caller.actor)
-  return Response.json({ ticket, path: `/?ticket=${ticket}` }, { headers: { 'cache-control': 'no-store' } })
-}
-
-/** `DELETE /session` signs a browser out. */
-function endSession({ ctx, cookie, secure }: Parts, request: Request): Response {
-  if (request.method !== 'DELETE') return new Response('DELETE only.\n', { status: 405, headers: { allow: 'DELETE' } })
-  if (isForeign(request)) return refused('FOREIGN_ORIGIN', mintId('correlation'))
-  const secret = readCookie(request, cookie)
-  if (secret) sessionsOf(ctx).end(secret)
-  return new Response(null, { status: 204, headers: { 'set-cookie': setCookie(cookie, '', 0, secure) } })
 }
 
 async function ready(ctx: Context): Promise<Response> {

@@ -1,57 +1,84 @@
-import { describe, expect, it } from 'vitest'
-import type { Actor } from '../domain/actor.ts'
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { browserSession } from '../db/tables.ts'
+import { type TestContext, testContext } from '../domain/test-context.ts'
 import { cookieName, readCookie, setCookie } from './cookie.ts'
 import { isForeign } from './origin.ts'
-import { Sessions, sessionBounds } from './sessions.ts'
+import { endSession, findSession, mintTicket, redeemTicket, type Signed, sessionBounds } from './sessions.ts'
 
-const actor: Actor = {
-  kind: 'API_KEY',
-  id: 'key_1',
-  name: 'owner',
+let ctx: TestContext
+beforeAll(async () => {
+  ctx = await testContext()
+})
+afterAll(() => ctx?.stop())
+
+const somebody = (): Signed => ({
   tenant: 'ten_1',
-  principal: null,
-  permissions: new Set(),
-}
-
-const at = (now = 0) => {
-  const clock = { time: now, now: () => clock.time }
-  return { clock, sessions: new Sessions(clock) }
-}
+  principal: `prn_${randomBytes(4).toString('hex')}`,
+  identity: { issuer: 'https://id.example', subject: 'ada' },
+  actsIn: null,
+})
+const signedIn = async (signed = somebody()) => (await redeemTicket(ctx, await mintTicket(ctx, signed)))!.secret
+const rows = () => ctx.db.withInstallation((tx) => tx.select().from(browserSession))
 
 describe('a one-time link', () => {
-  it('signs in once', () => {
-    const { sessions } = at()
-    const ticket = sessions.mint(actor)
-    const first = sessions.redeem(ticket)
-    expect(sessions.find(first!.secret)?.actor).toBe(actor)
-    expect(sessions.redeem(ticket)).toBeUndefined()
+  it('signs in once, on whichever replica', async () => {
+    const signed = { ...somebody(), actsIn: 'ten_2' }
+    const ticket = await mintTicket(ctx, signed)
+    const opened = await Promise.all([redeemTicket(ctx, ticket), redeemTicket(ctx, ticket)])
+    const [first, ...others] = opened.filter((one) => one !== undefined)
+    expect(others).toEqual([])
+    expect(await findSession(ctx, first!.secret)).toEqual(signed)
+    expect(await redeemTicket(ctx, ticket)).toBeUndefined()
   })
 
-  it('expires, and so does the session', () => {
-    const { clock, sessions } = at()
-    const late = sessions.mint(actor)
-    clock.time += sessionBounds.ticketLifetimeMs
-    expect(sessions.redeem(late)).toBeUndefined()
-    const { secret } = sessions.redeem(sessions.mint(actor))!
-    clock.time += sessionBounds.sessionLifetimeMs - 1
-    expect(sessions.find(secret)).toBeDefined()
-    clock.time += 1
-    expect(sessions.find(secret)).toBeUndefined()
+  it('expires, and so does the session; both are then forgotten', async () => {
+    const late = await mintTicket(ctx, somebody())
+    ctx.clock.nowMs += sessionBounds.TICKET.lifetimeMs
+    expect(await redeemTicket(ctx, late)).toBeUndefined()
+    const secret = await signedIn()
+    ctx.clock.nowMs += sessionBounds.SESSION.lifetimeMs - 1
+    expect(await findSession(ctx, secret)).toBeDefined()
+    ctx.clock.nowMs += 1
+    expect(await findSession(ctx, secret)).toBeUndefined()
+    await mintTicket(ctx, somebody())
+    expect(await rows()).toHaveLength(1)
   })
 
-  it('is neither a session nor found among tickets by a session', () => {
-    const { sessions } = at()
-    const ticket = sessions.mint(actor)
-    expect(sessions.find(ticket)).toBeUndefined()
-    const { secret } = sessions.redeem(ticket)!
-    expect(sessions.redeem(secret)).toBeUndefined()
+  it('is neither a session nor found among tickets by a session', async () => {
+    const ticket = await mintTicket(ctx, somebody())
+    expect(await findSession(ctx, ticket)).toBeUndefined()
+    const { secret } = (await redeemTicket(ctx, ticket))!
+    expect(await redeemTicket(ctx, secret)).toBeUndefined()
   })
 
-  it('makes room for new ones by dropping the oldest', () => {
-    const { sessions } = at()
-    const first = sessions.mint(actor)
-    for (let count = 0; count < sessionBounds.ticketsMax; count++) sessions.mint(actor)
-    expect(sessions.redeem(first)).toBeUndefined()
+  it('makes room for new ones by dropping the oldest of the same principal', async () => {
+    const [signed, other] = [somebody(), somebody()]
+    const first = await mintTicket(ctx, signed)
+    const others = await mintTicket(ctx, other)
+    for (let count = 0; count < sessionBounds.TICKET.perPrincipalMax; count++) {
+      ctx.clock.nowMs += 1
+      await mintTicket(ctx, signed)
+    }
+    expect(await redeemTicket(ctx, first)).toBeUndefined()
+    expect(await redeemTicket(ctx, others)).toBeDefined()
+  })
+})
+
+describe('a session', () => {
+  it('ends when it is signed out, and no other with it', async () => {
+    const signed = somebody()
+    const [here, there] = [await signedIn(signed), await signedIn(signed)]
+    await endSession(ctx, here)
+    expect(await findSession(ctx, here)).toBeUndefined()
+    expect(await findSession(ctx, there)).toEqual(signed)
+  })
+
+  it('is kept as a hash: what the table holds opens nothing', async () => {
+    const secret = await signedIn()
+    const kept = JSON.stringify(await rows())
+    expect(kept).not.toContain(secret)
+    expect(kept).not.toContain(secret.slice(4))
   })
 })
 
@@ -64,9 +91,9 @@ describe('a cookie', () => {
   })
 
   it('is found among others and told from its neighbours', () => {
-    const request = new Request('http://localhost/', { headers: { cookie: 'xsluice_1=a; sluice_1=b=c; sluice_10=d' } })
-    expect(readCookie(request, 'sluice_1')).toBe('b=c')
-    expect(readCookie(request, 'sluice_2')).toBeUndefined()
+    const header = 'xsluice_1=a; sluice_1=b=c; sluice_10=d'
+    expect(readCookie(header, 'sluice_1')).toBe('b=c')
+    expect(readCookie(header, 'sluice_2')).toBeUndefined()
   })
 })
 

@@ -1,92 +1,98 @@
-import { createHash } from 'node:crypto'
-import type { Clock } from '../../schema/clock.ts'
-import { mintKey } from '../../schema/key-table.ts'
-import type { Actor } from '../domain/actor.ts'
+import { and, desc, eq, gt, inArray, lte } from 'drizzle-orm'
+import { hashKey, mintKey } from '../../schema/key-table.ts'
+import type { Tx } from '../db/database.ts'
+import { browserSession } from '../db/tables.ts'
 import type { Context } from '../domain/context.ts'
+import type { Identity } from '../domain/identities.ts'
 
-/** A browser that came in by a one-time link. */
-export interface Session {
-  actor: Actor
-  expiresAtMs: number
+/** Whom a browser is signed in as. */
+export interface Signed {
+  /** Where the principal is at home. */
+  tenant: string
+  principal: string
+  identity: Identity
+  /** The tenant that an operator of the installation acts in; null = its own. */
+  actsIn: string | null
 }
 
+type Kind = 'TICKET' | 'SESSION'
+
+/** Of one principal; beyond the bound its oldest goes. */
 export const sessionBounds = {
-  ticketLifetimeMs: 15 * 60_000,
-  sessionLifetimeMs: 12 * 3_600_000,
-  ticketsMax: 100,
-  sessionsMax: 1_000,
+  TICKET: { lifetimeMs: 15 * 60_000, perPrincipalMax: 20 },
+  SESSION: { lifetimeMs: 12 * 3_600_000, perPrincipalMax: 50 },
 }
 
-/**
- * Tickets and sessions of one control plane, in memory: a restart ends them all, and a new link is one command away. Both are
- * 240 random bits, kept only as SHA-256, so that a memory dump or a log of this table opens nothing.
- */
-export class Sessions {
-  readonly #tickets = new Map<string, Session>()
-  readonly #sessions = new Map<string, Session>()
-  readonly #clock: Clock
+type Needs = Pick<Context, 'db' | 'clock'>
 
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  /** A ticket for one sign-in. Beyond the bound the oldest ticket goes. */
-  mint(actor: Actor, lifetimeMs = sessionBounds.ticketLifetimeMs): string {
-    const ticket = mintKey('sls')
-    keep(this.#tickets, hash(ticket), { actor, expiresAtMs: this.#clock.now() + lifetimeMs }, sessionBounds.ticketsMax)
-    return ticket
-  }
-
-  /** Exchanges a ticket for a session's secret; undefined where it was used, has expired or never was. */
-  redeem(ticket: string): { secret: string; session: Session } | undefined {
-    const key = hash(ticket)
-    const found = this.#live(this.#tickets, key)
-    this.#tickets.delete(key)
-    if (!found) return undefined
-    const secret = mintKey('sls')
-    const session = { actor: found.actor, expiresAtMs: this.#clock.now() + sessionBounds.sessionLifetimeMs }
-    keep(this.#sessions, hash(secret), session, sessionBounds.sessionsMax)
-    return { secret, session }
-  }
-
-  find(secret: string): Session | undefined {
-    return this.#live(this.#sessions, hash(secret))
-  }
-
-  end(secret: string): void {
-    this.#sessions.delete(hash(secret))
-  }
-
-  #live(table: Map<string, Session>, key: string): Session | undefined {
-    const found = table.get(key)
-    if (!found || found.expiresAtMs > this.#clock.now()) return found
-    table.delete(key)
-    return undefined
-  }
+/** The secret part of a one-time link, `/?ticket=…`: whoever opens it first is signed in as that identity. */
+export function mintTicket(ctx: Needs, signed: Signed): Promise<string> {
+  return ctx.db.withInstallation((tx) => keep(tx, 'TICKET', signed, ctx.clock.now()))
 }
 
-function keep(table: Map<string, Session>, key: string, session: Session, most: number): void {
-  table.set(key, session)
-  const oldest = table.keys().next().value
-  if (table.size > most && oldest !== undefined) table.delete(oldest)
+/** Exchanges a ticket for a session's secret; undefined where it was used, has expired or never was. */
+export function redeemTicket(ctx: Needs, ticket: string): Promise<{ secret: string; lifetimeMs: number } | undefined> {
+  const nowMs = ctx.clock.now()
+  return ctx.db.withInstallation(async (tx) => {
+    // One statement takes it, so that of two replicas that are asked at once one finds it gone.
+    const [row] = await tx
+      .delete(browserSession)
+      .where(live('TICKET', ticket, nowMs))
+      .returning()
+    if (!row) return undefined
+    return { secret: await keep(tx, 'SESSION', signedOf(row), nowMs), lifetimeMs: sessionBounds.SESSION.lifetimeMs }
+  })
 }
 
-function hash(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex')
+/** Whom the bearer of this secret is signed in as. Whether that is still somebody is not asked here. */
+export function findSession(ctx: Needs, secret: string): Promise<Signed | undefined> {
+  return ctx.db.withInstallation(async (tx) => {
+    const [row] = await tx
+      .select()
+      .from(browserSession)
+      .where(live('SESSION', secret, ctx.clock.now()))
+    return row && signedOf(row)
+  })
 }
 
-const ofContext = new WeakMap<Context, Sessions>()
-
-/** The sessions of a running control plane. */
-export function sessionsOf(ctx: Context): Sessions {
-  const known = ofContext.get(ctx)
-  if (known) return known
-  const made = new Sessions(ctx.clock)
-  ofContext.set(ctx, made)
-  return made
+/** Signs a browser out. */
+export async function endSession(ctx: Needs, secret: string): Promise<void> {
+  await ctx.db.withInstallation((tx) => tx.delete(browserSession).where(eq(browserSession.hash, hashKey(secret))))
 }
 
-/** The secret part of a one-time link, `/?ticket=…`: whoever opens it first is signed in as that actor. */
-export function mintTicket(ctx: Context, actor: Actor, lifetimeMs?: number): string {
-  return sessionsOf(ctx).mint(actor, lifetimeMs)
+const live = (kind: Kind, secret: string, nowMs: number) =>
+  and(
+    eq(browserSession.hash, hashKey(secret)),
+    eq(browserSession.kind, kind),
+    gt(browserSession.expiresAt, new Date(nowMs)),
+  )
+
+const signedOf = ({ tenant, principal, issuer, subject, actsIn }: typeof browserSession.$inferSelect): Signed => ({
+  ...{ tenant, principal, actsIn },
+  identity: { issuer, subject },
+})
+
+/** Keeps the hash of a new secret, and forgets what has expired or is beyond the bound. */
+async function keep(tx: Tx, kind: Kind, signed: Signed, nowMs: number): Promise<string> {
+  const { tenant, principal, identity, actsIn } = signed
+  const { lifetimeMs, perPrincipalMax } = sessionBounds[kind]
+  const secret = mintKey('sls')
+  const times = { createdAt: new Date(nowMs), expiresAt: new Date(nowMs + lifetimeMs) }
+  await tx
+    .insert(browserSession)
+    .values({ ...{ tenant, principal, actsIn, kind }, ...identity, ...times, hash: hashKey(secret) })
+  await tx.delete(browserSession).where(lte(browserSession.expiresAt, new Date(nowMs)))
+  const own = and(
+    eq(browserSession.tenant, tenant),
+    eq(browserSession.principal, principal),
+    eq(browserSession.kind, kind),
+  )
+  const older = tx
+    .select({ hash: browserSession.hash })
+    .from(browserSession)
+    .where(own)
+    .orderBy(desc(browserSession.createdAt))
+    .offset(perPrincipalMax)
+  await tx.delete(browserSession).where(and(own, inArray(browserSession.hash, older)))
+  return secret
 }

@@ -19,17 +19,18 @@ export interface Hosted {
   stop(): Promise<void>
 }
 
-export const hosts: Record<string, () => Promise<Hosted>> = {
-  'yoga on Bun': () => onBun(serveControlPlane),
-  'mercurius on Bun': () => onBun(serveMercurius),
+/** Each on an installation of its own; `apiQuota` is what one caller may spend a minute. */
+export const hosts: Record<string, (apiQuota?: number) => Promise<Hosted>> = {
+  'yoga on Bun': (apiQuota) => onBun(serveControlPlane, apiQuota),
+  'mercurius on Bun': (apiQuota) => onBun(serveMercurius, apiQuota),
   'mercurius on Node': onNode,
 }
 
-async function onBun(serve: typeof serveControlPlane | typeof serveMercurius): Promise<Hosted> {
+async function onBun(serve: typeof serveControlPlane | typeof serveMercurius, apiQuota?: number): Promise<Hosted> {
   const house = await openHouse()
   const faults: string[] = []
   const report = (error: unknown) => faults.push(error instanceof Error ? String(error.stack) : String(error))
-  const server = await serve(house.ctx, { host: '127.0.0.1', port: 0, report })
+  const server = await serve(house.ctx, { host: '127.0.0.1', port: 0, apiQuota, report })
   return hosted(
     server.url,
     house.token,
@@ -44,7 +45,7 @@ async function onBun(serve: typeof serveControlPlane | typeof serveMercurius): P
 const root = join(import.meta.dirname, '../..')
 
 /** Built by Bun into one file, which Node runs without our sources or packages, on a PostgreSQL server. */
-async function onNode(): Promise<Hosted> {
+async function onNode(apiQuota?: number): Promise<Hosted> {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-node-'))
   const server = await postgres({ fast: true })
   const removeAll = async () => {
@@ -52,14 +53,17 @@ async function onNode(): Promise<Hosted> {
     rmSync(dir, { recursive: true, force: true })
   }
   try {
-    return await startNode(dir, server.url, removeAll)
+    return await startNode(dir, { SLUICE_DATABASE_URL: server.url, ...quotaOf(apiQuota) }, removeAll)
   } catch (error) {
     await removeAll()
     throw error
   }
 }
 
-async function startNode(dir: string, databaseUrl: string, removeAll: () => Promise<void>): Promise<Hosted> {
+const quotaOf = (apiQuota: number | undefined): Record<string, string> =>
+  apiQuota === undefined ? {} : { SLUICE_API_QUOTA: String(apiQuota) }
+
+async function startNode(dir: string, env: Record<string, string>, removeAll: () => Promise<void>): Promise<Hosted> {
   await build(dir)
   cpSync(join(root, 'control-plane/db/migrations'), join(dir, 'migrations'), { recursive: true })
   const node = await start({
@@ -67,7 +71,7 @@ async function startNode(dir: string, databaseUrl: string, removeAll: () => Prom
     command: nodeProgram(),
     args: [join(dir, 'node-main.js')],
     cwd: dir,
-    env: { SLUICE_DATABASE_URL: databaseUrl },
+    env,
   })
   const { url, token } = await untilReady('The Mercurius host on Node', node, () => announced(node.lines()))
   const faults = () => node.lines().filter((line) => !line.startsWith('{"url"'))

@@ -13,6 +13,8 @@ export interface Talk {
   until(fits: (message: Message) => boolean): Promise<Message[]>
   /** The code it was closed with. */
   closed: Promise<number>
+  /** What was said as it was closed. */
+  reason: Promise<string>
   close(): void
 }
 
@@ -22,9 +24,10 @@ export async function talk(url: string): Promise<Talk> {
   const socket = new WebSocket(url, 'graphql-transport-ws')
   const received: Message[] = []
   let look = () => {}
-  const closed = new Promise<number>((resolve) => {
-    socket.onclose = ({ code }) => resolve(code)
-  })
+  const { promise: end, resolve: ended } = Promise.withResolvers<{ code: number; reason: string }>()
+  socket.onclose = ended
+  const closed = end.then(({ code }) => code)
+  const reason = end.then((event) => event.reason)
   socket.onmessage = ({ data }) => {
     received.push(JSON.parse(String(data)))
     look()
@@ -55,6 +58,7 @@ export async function talk(url: string): Promise<Talk> {
     },
     until,
     closed,
+    reason,
     close: () => socket.close(),
   }
 }

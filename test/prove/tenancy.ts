@@ -1,4 +1,6 @@
+import { post } from '../../control-plane/hosts/running.ts'
 import { type ControlPlaneServer, serveControlPlane } from '../../control-plane/hosts/yoga.ts'
+import { abuses, plain } from '../hosts/abuse.ts'
 import { hasPostgres, type Opened, onPglite, onPostgres, postgres } from '../tenancy/databases.ts'
 import { runMatrix, unmatched } from '../tenancy/matrix.ts'
 import { overHttp } from '../tenancy/over-http.ts'
@@ -16,7 +18,14 @@ const proof: Proof = {
     try {
       const served = await matrixOn(`PostgreSQL ${server.version}`, () => onPostgres(server), say, checks)
       const { fields, roles } = served
-      const figures = { fields, roles, pairs: fields * roles, pglite: embedded.asked, postgres: served.asked }
+      const figures = {
+        fields,
+        roles,
+        pairs: fields * roles,
+        pglite: embedded.asked,
+        postgres: served.asked,
+        ...embedded.tried,
+      }
       return { figures: { ...figures, version: server.version }, short: checks.short }
     } finally {
       await server.stop()
@@ -24,6 +33,35 @@ const proof: Proof = {
   },
 }
 export default proof
+
+const roundsOfAbuse = 3
+/** A bad document may cost this many times a plain query, and as much again for each megabyte that had to be read. */
+const abuseTimesMax = 50
+
+/** What bad clients send, in turns with a plain query: the best of some rounds each, since others share the machine. */
+async function abuse(url: string, token: string, say: ProofOptions['say'], checks: Checks) {
+  const took = async (body: string, headers: Record<string, string> = {}) => {
+    const startedAt = performance.now()
+    const { status, errors } = await post(url, body, token, headers)
+    return { ms: performance.now() - startedAt, told: [status, errors?.[0].extensions.code ?? null] }
+  }
+  let worst = { times: 0, name: '' }
+  for (const { name, body, headers, told } of abuses) {
+    const best = { abuse: Number.POSITIVE_INFINITY, plain: Number.POSITIVE_INFINITY }
+    for (let round = 0; round < roundsOfAbuse; round++) {
+      best.plain = Math.min(best.plain, (await took(plain)).ms)
+      const answer = await took(body(), headers)
+      best.abuse = Math.min(best.abuse, answer.ms)
+      checks.that(String(answer.told) === String(told), `${name} was answered ${answer.told} instead of ${told}`)
+    }
+    const times = best.abuse / best.plain
+    const most = abuseTimesMax * (1 + body().length / 2 ** 20)
+    checks.that(times <= most, `${name} took ${times.toFixed(1)} times a plain query`)
+    if (times > worst.times) worst = { times, name }
+  }
+  say(`${abuses.length} kinds of abuse: the dearest, ${worst.name}, took ${worst.times.toFixed(1)} times a plain query`)
+  return { abuses: abuses.length, abuseTimes: Number(worst.times.toFixed(1)) }
+}
 
 /** The whole matrix over HTTP, against a control plane on a new database. */
 async function matrixOn(on: string, open: () => Promise<Opened>, say: ProofOptions['say'], checks: Checks) {
@@ -35,11 +73,12 @@ async function matrixOn(on: string, open: () => Promise<Opened>, say: ProofOptio
     server = await serveControlPlane(world.ctx, { host: '127.0.0.1', port: 0, report: (error) => faults.push(error) })
     const matrix = await runMatrix(world, overHttp(server.url), (field) => say(`${on}: ${field}`))
     for (const sentence of matrix.short) checks.that(false, `${on}: ${sentence}`)
-    checks.that(faults.length === 0, `${on}: ${faults.length} requests met a fault, the first ${String(faults[0])}`)
+    const tried = await abuse(server.url, world.tokens.OWNER, say, checks)
     say(
       `${on}: ${matrix.fields} fields × ${matrix.roles} roles, ${matrix.asked} documents, ${matrix.short.length} short`,
     )
-    return matrix
+    checks.that(faults.length === 0, `${on}: ${faults.length} requests met a fault, the first ${String(faults[0])}`)
+    return { ...matrix, tried }
   } finally {
     await server?.stop()
     await world.stop()

@@ -16,9 +16,11 @@ export interface Ask {
 
 type Id = keyof House['ids']
 const errors = 'errors { __typename code message path ... on NotFound { ref } ... on NotPermitted { permission } }'
-const everyone = new Set<Id>(['tenant', 'provider', 'model', 'tier', 'alias', 'route', 'dataPlane'])
+/** What records name, so that who reads its own meets these. */
+const named = new Set<Id>(['provider', 'model', 'tier', 'alias', 'dataPlane'])
 const needsOf = (kind: Id): Permission[] | null => {
-  if (everyone.has(kind)) return null
+  if (kind === 'tenant') return null
+  if (named.has(kind)) return ['config:read', 'record:read-own']
   return kind === 'audit' ? ['audit:read'] : kind === 'request' ? ['record:read'] : ['config:read']
 }
 
@@ -113,13 +115,31 @@ export const cases: Record<string, Ask[]> = {
     ...own('{ tenant { resources(first: 100) { nodes { id handle } } members { nodes { principal { name } } } } }', [
       'config:read',
     ]),
+    ...own('{ tenant { aliases { nodes { id name } } tiers { nodes { id name models { nodes { name } } } } } }', [
+      'config:read',
+      'record:read-own',
+    ]),
+    ...(
+      [
+        'teams',
+        'projects',
+        'principals',
+        'apiKeys',
+        'providers',
+        'models',
+        'routes',
+        'priceSheets',
+        'policies',
+      ] as const
+    ).flatMap((list) => own(`{ tenant { ${list} { nodes { id name } } } }`, ['config:read'])),
+    ...own('{ tenant { dataPlanes { nodes { id name instances { nodes { id } } } } } }', ['config:read']),
     tenantList('projects', 'team', 'team', 'ProjectFilter'),
     tenantList('apiKeys', 'project', 'project', 'ApiKeyFilter'),
     tenantList('apiKeys', 'principal', 'principal', 'ApiKeyFilter'),
     tenantList('models', 'provider', 'provider', 'ModelFilter'),
     tenantList('models', 'tier', 'tier', 'ModelFilter'),
     tenantList('policies', 'scope', 'project', 'PolicyFilter'),
-    ...own('{ tenant { requestLabels { key values } tiers { nodes { name models { nodes { name } } } } } }'),
+    ...own('{ tenant { requestLabels { key values } } }', ['config:read', 'record:read-own']),
     ...own('{ tenant { policies(filter: { kind: [ROUTING] }) { nodes { name scope { ref resource { id } } } } } }', [
       'config:read',
     ]),
@@ -198,6 +218,7 @@ export const cases: Record<string, Ask[]> = {
   ),
   'Query.permissions': own('{ permissions { name description roles } }'),
   'Query.configSchema': own('{ configSchema }'),
+  'Query.apiQuota': own('{ apiQuota { cost limit } }'),
   'Query.tenants': [
     ask(
       'name',

@@ -33,6 +33,20 @@ CREATE TABLE "audit_entry" (
 );
 --> statement-breakpoint
 ALTER TABLE "audit_entry" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "browser_session" (
+	"tenant" text NOT NULL,
+	"hash" "bytea" NOT NULL,
+	"kind" text NOT NULL,
+	"principal" text NOT NULL,
+	"issuer" text NOT NULL,
+	"subject" text NOT NULL,
+	"acts_in" text,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"expires_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "browser_session_tenant_hash_pk" PRIMARY KEY("tenant","hash")
+);
+--> statement-breakpoint
+ALTER TABLE "browser_session" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "chain_head" (
 	"tenant" text NOT NULL,
 	"instance" text NOT NULL,
@@ -111,6 +125,16 @@ CREATE TABLE "idempotency" (
 );
 --> statement-breakpoint
 ALTER TABLE "idempotency" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "identity" (
+	"tenant" text NOT NULL,
+	"digest" "bytea" NOT NULL,
+	"issuer" text NOT NULL,
+	"subject" text NOT NULL,
+	"principal" text NOT NULL,
+	CONSTRAINT "identity_tenant_digest_pk" PRIMARY KEY("tenant","digest")
+);
+--> statement-breakpoint
+ALTER TABLE "identity" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "installation" (
 	"id" text PRIMARY KEY NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
@@ -312,6 +336,9 @@ ALTER TABLE "tenant" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE UNIQUE INDEX "api_key_secret_hash" ON "api_key_secret" USING btree ("hash");--> statement-breakpoint
 CREATE UNIQUE INDEX "audit_entry_id" ON "audit_entry" USING btree ("tenant","id");--> statement-breakpoint
 CREATE INDEX "audit_entry_pending" ON "audit_entry" USING btree ("tenant","sequence") WHERE number is null;--> statement-breakpoint
+CREATE UNIQUE INDEX "browser_session_hash" ON "browser_session" USING btree ("hash");--> statement-breakpoint
+CREATE INDEX "browser_session_principal" ON "browser_session" USING btree ("tenant","principal","created_at");--> statement-breakpoint
+CREATE INDEX "browser_session_expiry" ON "browser_session" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "enrolment_token_hash" ON "enrolment_token" USING btree ("hash");--> statement-breakpoint
 CREATE INDEX "enrolment_token_plane" ON "enrolment_token" USING btree ("tenant","data_plane");--> statement-breakpoint
 CREATE INDEX "flight_record_id" ON "flight_record" USING btree ("tenant","id");--> statement-breakpoint
@@ -321,6 +348,8 @@ CREATE INDEX "flight_record_at" ON "flight_record" USING btree ("tenant","at","i
 CREATE INDEX "flight_record_project" ON "flight_record" USING btree ("tenant","project","at");--> statement-breakpoint
 CREATE INDEX "flight_record_api_key" ON "flight_record" USING btree ("tenant","api_key","at");--> statement-breakpoint
 CREATE INDEX "idempotency_age" ON "idempotency" USING btree ("tenant","first_used_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "identity_once" ON "identity" USING btree ("digest");--> statement-breakpoint
+CREATE INDEX "identity_principal" ON "identity" USING btree ("tenant","principal");--> statement-breakpoint
 CREATE INDEX "instance_id" ON "instance" USING btree ("id");--> statement-breakpoint
 CREATE INDEX "instance_plane" ON "instance" USING btree ("tenant","data_plane");--> statement-breakpoint
 CREATE UNIQUE INDEX "outbox_event_position" ON "outbox_event" USING btree ("tenant","number","sub");--> statement-breakpoint
@@ -333,6 +362,8 @@ CREATE POLICY "own_tenant" ON "api_key_secret" AS PERMISSIVE FOR ALL TO "sluice_
 CREATE POLICY "installation" ON "api_key_secret" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "audit_entry" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "audit_entry" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "browser_session" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "browser_session" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "chain_head" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "chain_head" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "credential_secret" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
@@ -343,6 +374,8 @@ CREATE POLICY "own_tenant" ON "flight_record" AS PERMISSIVE FOR ALL TO "sluice_t
 CREATE POLICY "installation" ON "flight_record" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "idempotency" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "idempotency" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "identity" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "identity" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "instance" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "instance" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "key_delta" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
