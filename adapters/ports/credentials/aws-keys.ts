@@ -1,5 +1,5 @@
 import type { AwsKeys } from './aws-signature.ts'
-import type { ProofNeed } from './proof.ts'
+import type { ProofNeed } from './proof-need.ts'
 import { type Missing, TokenCache } from './token-cache.ts'
 import { readTokenFile } from './token-file.ts'
 

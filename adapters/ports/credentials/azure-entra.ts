@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readToken } from './oauth-token.ts'
-import type { ProofNeed } from './proof.ts'
+import type { ProofNeed } from './proof-need.ts'
 import { type Missing, TokenCache } from './token-cache.ts'
 import { readTokenFile } from './token-file.ts'
 

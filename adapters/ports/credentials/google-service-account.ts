@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { importPKCS8, SignJWT } from 'jose'
 import { readToken } from './oauth-token.ts'
-import type { ProofNeed } from './proof.ts'
+import type { ProofNeed } from './proof-need.ts'
 import { type Missing, TokenCache } from './token-cache.ts'
 
 const tokens = new TokenCache<string>()

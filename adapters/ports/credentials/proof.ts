@@ -4,6 +4,7 @@ import { awsKeys } from './aws-keys.ts'
 import { signForAws } from './aws-signature.ts'
 import { entraToken } from './azure-entra.ts'
 import { serviceAccountToken } from './google-service-account.ts'
+import type { ProofNeed } from './proof-need.ts'
 import type { Missing, TokenExchange } from './token-cache.ts'
 
 /** What proves the gateway to a provider: headers to send, and the texts that must never be seen again. */
@@ -39,16 +40,6 @@ export function prover(
       return byKind[credential.kind]({ request, credential, url, secrets, exchange, env })
     },
   }
-}
-
-/** What making a proof may need. */
-export interface ProofNeed {
-  request: UpstreamRequest
-  credential: RunningCredential
-  url: string
-  secrets: Secrets
-  exchange: TokenExchange
-  env: Record<string, string | undefined>
 }
 
 const byKind: Record<
