@@ -1,26 +1,20 @@
-import { type Refusal, refusalMessage, refusals, refuse } from '../../../schema/refusals.ts'
+import type { RetryCause } from '../../../schema/config/index.ts'
+import { type Refusal, refusalMessage, refusals } from '../../../schema/refusals.ts'
 import type { BrokenStream, UpstreamError } from '../codec.ts'
+import { readHttpError } from '../http-error.ts'
 import type { Json } from '../json.ts'
-import { meaningOf, oddStatus } from '../statuses.ts'
 import type { GeminiRequest } from './request.ts'
 
-/**
- * Reads a google.rpc.Status, alone or in a list as streams tell it. The body of one that the client can act on is passed on as
- * it is; of one about the gateway's own credential nothing is.
- */
+/** Reads a google.rpc.Status, alone or in a list as streams tell it. */
 export function readGeminiError(status: number, text: string): UpstreamError {
-  const odd = oddStatus(status)
-  if (odd) return odd
   const error = parseError(text)
-  const { code, cause } = isAboutKey(error) ? meaningOf(401) : meaningOf(status)
-  const passed = error && code !== 'upstream_auth_failed'
-  return {
-    refusal: { ...refuse(code), ...retryAfter(error, refusals[code].retry) },
-    cause: isTooLong(error) ? 'CONTEXT_TOO_LONG' : cause,
-    free: status < 500,
-    ...(passed && { body: text, ...(typeof error.message === 'string' && { told: error.message.slice(0, 2_000) }) }),
-    ...(code === 'upstream_rejected' && { status }),
-  }
+  const read = readHttpError(status, text, error && { message: error.message, cause: causeOf(error) })
+  return { ...read, refusal: { ...read.refusal, ...retryAfter(error, refusals[read.refusal.refused].retry) } }
+}
+
+function causeOf(error: Json): RetryCause | undefined {
+  if (isAboutKey(error)) return 'AUTH_FAILED'
+  return isTooLong(error) ? 'CONTEXT_TOO_LONG' : undefined
 }
 
 /** An error told where an answer was due, or within a stream: its `code` is the status it stands for. */

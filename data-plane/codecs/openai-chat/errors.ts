@@ -1,7 +1,7 @@
 import type { RetryCause } from '../../../schema/config/index.ts'
-import { type Refusal, refusalMessage, refusals, refuse } from '../../../schema/refusals.ts'
+import { type Refusal, refusalMessage, refusals } from '../../../schema/refusals.ts'
 import type { UpstreamError } from '../codec.ts'
-import { meaningOf, oddStatus } from '../statuses.ts'
+import { readHttpError, toldInside } from '../http-error.ts'
 
 interface ErrorBody {
   error?: { message?: unknown; type?: unknown; code?: unknown } | string | null
@@ -13,31 +13,17 @@ const wordCauses: Record<string, RetryCause> = {
   content_policy_violation: 'CONTENT_FILTERED',
 }
 
-/**
- * Reads a provider's error. The body of one that the client can act on is passed on as it is, since SDKs and agents recover by
- * its wording; of one about the gateway's own credential nothing is.
- */
+/** Reads a provider's error; its `code` may say more than its status. */
 export function readChatError(status: number, text: string): UpstreamError {
-  const odd = oddStatus(status)
-  if (odd) return odd
   const error = parseError(text)
-  const { code, cause } = meaningOf(status)
-  const wordCause = typeof error?.code === 'string' ? wordCauses[error.code] : undefined
-  const passed = error && code !== 'upstream_auth_failed'
-  return {
-    refusal: refuse(code),
-    cause: wordCause ?? cause,
-    free: status < 500,
-    ...(passed && { body: text, ...(typeof error.message === 'string' && { told: error.message.slice(0, 2_000) }) }),
-    ...(code === 'upstream_rejected' && { status }),
-  }
+  const cause = typeof error?.code === 'string' ? wordCauses[error.code] : undefined
+  return readHttpError(status, text, error && { message: error.message, cause })
 }
 
 /** An error told where an answer was due: some providers do so after a 200. Their `code` may be the status they meant. */
 export function readToldError(body: ErrorBody, text: string): UpstreamError {
   const error = typeof body.error === 'object' && body.error ? body.error : undefined
-  const told = { ...readChatError(toldStatus(error), text), body: text, free: false }
-  return told.refusal.refused === 'upstream_auth_failed' ? { ...told, body: undefined, told: undefined } : told
+  return toldInside(readChatError(toldStatus(error), text), text)
 }
 
 function toldStatus(error: { type?: unknown; code?: unknown } | undefined): number {
