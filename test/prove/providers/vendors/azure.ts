@@ -2,7 +2,7 @@ import { openaiChatVendor } from './openai-chat.ts'
 import type { Vendor } from './vendor.ts'
 
 export const azureVersion = '2025-04-01-preview'
-export const azureDeployment = 'harbour deployment/1'
+export const azureDeployment = 'harbour_deployment.1'
 
 /** Azure OpenAI's dated API: the deployment in the path, the version in the query, the key in `api-key`. */
 export function azureVendor(key: string): Vendor {

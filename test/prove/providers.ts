@@ -1,0 +1,51 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Checks, type Proof, type ProofOptions } from './parts/proof.ts'
+import { type Sluice, startSluice } from './parts/sluice.ts'
+import { declarationOf, openRooms, type Room, secretsOf } from './providers/house.ts'
+import { playMatrix } from './providers/matrix.ts'
+
+const proof: Proof = {
+  shows: 'every SDK meets every vendor: text, tools, images, schemas, reasoning, errors and cached tokens, in each other’s words',
+  async run(options) {
+    const rooms = openRooms()
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-proof-'))
+    const settings = { SLUICE_PRIVATE_HOSTS: '127.0.0.1', ...secretsOf(rooms) }
+    const sluice = await startSluice(join(folder, 'data'), settings)
+    try {
+      return await story(options, sluice, rooms, folder)
+    } finally {
+      await sluice.stop()
+      for (const { stage } of rooms) await stage.stop()
+      rmSync(folder, { recursive: true })
+    }
+  },
+}
+export default proof
+
+async function story({ say }: ProofOptions, sluice: Sluice, rooms: Room[], folder: string) {
+  const checks = new Checks()
+  const file = join(folder, 'house.yaml')
+  writeFileSync(file, declarationOf(rooms))
+  checks.equal('sluice apply', (await sluice.command('apply', '-f', file, '--yes')).code, 0)
+  const door = { origin: new URL(sluice.running.gateway).origin, key: sluice.running.applicationKey }
+  await served(door, `${rooms.at(-1)!.stage.vendor.name}-*`)
+  say('declared and served; every client plays with every vendor')
+  const matrix = await playMatrix(sluice, door, rooms, say)
+  console.log(matrix.table)
+  for (const sentence of matrix.short) checks.that(false, sentence)
+  return { figures: matrix.figures, short: checks.short }
+}
+
+/** Waits until the gateway lists a name that was declared. */
+async function served({ origin, key }: { origin: string; key: string }, name: string): Promise<void> {
+  const deadlineMs = performance.now() + 10_000
+  while (performance.now() < deadlineMs) {
+    const answer = await fetch(`${origin}/v1/models`, { headers: { authorization: `Bearer ${key}` } })
+    const { data } = (await answer.json()) as { data?: { id: string }[] }
+    if (data?.some(({ id }) => id === name)) return
+    await Bun.sleep(20)
+  }
+  throw new Error(`the gateway does not serve ${name} ten seconds after it was declared`)
+}
