@@ -14,7 +14,7 @@ export interface FlightRecord {
   meters: { meter: string; quantity: number; source: string }[]
 }
 
-const query = `query ($after: String) { flightRecords(first: 100, after: $after) {
+const query = `query ($after: Cursor) { flightRecords(first: 100, after: $after) {
   pageInfo { hasNextPage endCursor }
   nodes { alias sequence outcome refusal lossy cost { amount } attempts { status } meters { meter quantity source } }
 } }`

@@ -29,6 +29,8 @@ function opening(given: Ask): ModelMessage[] {
   return [{ role: 'user', content: [{ type: 'text', text: wordsOf(given) }, ...(given.scene === 'image' ? [image] : [])] }]
 }
 
+globalThis.AI_SDK_LOG_WARNINGS = false
+
 const thinking = {
   openai: { reasoningEffort: 'medium', reasoningSummary: 'auto', forceReasoning: true, store: false },
   anthropic: { thinking: { type: 'enabled', budgetTokens: thinkingTokens } },
