@@ -30,7 +30,7 @@ async function story({ say }: ProofOptions, sluice: Sluice, rooms: Room[], folde
   writeFileSync(file, declarationOf(rooms))
   checks.equal('sluice apply', (await sluice.command('apply', '-f', file, '--yes')).code, 0)
   const door = { origin: new URL(sluice.running.gateway).origin, key: sluice.running.applicationKey }
-  await served(door, `${rooms.at(-1)!.stage.vendor.name}-*`)
+  await served(door, `${rooms.at(-1)!.stage.alias}-*`)
   say('declared and served; every client plays with every vendor')
   const matrix = await playMatrix(sluice, door, rooms, say)
   console.log(matrix.table)

@@ -75,7 +75,7 @@ export async function playCell({ client, stage, column }: Cell): Promise<Play[]>
 
 async function playScene(play: Play): Promise<void> {
   const { client, stage, id, scene, streamed } = play
-  play.alias = `${stage.vendor.name}-${id}`
+  play.alias = `${stage.alias}-${id}`
   const ask = (model: string) => client.ask({ model, scene, id, streamed })
   try {
     let told: Told
@@ -119,8 +119,7 @@ const checks = {
     same(play, 'calls', told.calls.map(({ name, arguments: given }) => ({ name, arguments: given })), called)
     same(play, 'ids of calls', new Set(told.calls.map(({ id }) => id)).size, called.length)
     const second = await told.goOn()
-    const expected = called.map(({ name }) => ({ name, text: results[name] }))
-    same(play, 'results at the vendor', second.text, JSON.stringify(expected))
+    resultsHeard(play, second)
     const replayed = visitsOf(play).at(-1)?.heard?.calls.map(({ name, arguments: given }) => ({ name, arguments: given }))
     same(play, 'calls replayed', replayed, called)
   },
@@ -147,6 +146,14 @@ const checks = {
   inside: (play: Play) => void play.wrong.push('an error inside the stream was taken for an answer'),
   cut: (play: Play) => void play.wrong.push('a stream that broke off was taken for an answer'),
   cached: (play: Play, told: Told) => usageSeen(play, told),
+}
+
+/** Some clients wrap a result before they send it, which is theirs to do. */
+function resultsHeard(play: Play, { text }: Told): void {
+  const heard: { name: string; text: string }[] = JSON.parse(text)
+  same(play, 'results at the vendor', heard.map(({ name }) => name), called.map(({ name }) => name))
+  for (const [at, { name }] of called.entries())
+    if (!heard[at]?.text.includes(results[name])) play.wrong.push(`the result of ${name} at the vendor: ${heard[at]?.text}`)
 }
 
 /** Some scenes have to end in an error that says what the vendor said. */

@@ -29,7 +29,8 @@ export function openRooms(): Room[] {
   const key = (name: string) => `key-that-only-${name}-knows`
   const room = (vendor: Parameters<typeof openStage>[0], rest: Omit<Room, 'stage' | 'key'>): Room => ({
     ...rest,
-    stage: openStage(vendor),
+    // Clients go by OpenAI's names: what they begin with says whether a model reasons.
+    stage: openStage(vendor, rest.platform === 'OPENAI' ? rest.model : vendor.name),
     key: key(vendor.name),
   })
   const bedrockMore = `region: ${awsRegion}`
@@ -82,8 +83,8 @@ export function declarationOf(rooms: Room[]): string {
       `kind: Credential\nname: ${name}\nprovider: provider/${name}\ncredentialKind: ${room.credentialKind ?? 'API_KEY'}\nsource: ENVIRONMENT\nlocator: env:${variableOf(room)}`,
       `kind: Model\nname: ${name}\nprovider: provider/${name}\nupstreamName: "${room.model}"\ncontextTokens: 200000\nmaxOutputTokens: 32000`,
       `kind: Route\nname: ${name}\ntargets: [{ model: model/${name}, credential: credential/${name} }]\nretry: { attempts: 1 }\nbreaker: { failures: 1000, window: 10s, coolDown: 1s }\ntimeouts: { firstByte: 5s, idle: 5s, total: 30s }`,
-      `kind: Alias\nname: ${name}-*\nroute: route/${name}`,
-      `kind: Alias\nname: lossy-${name}-*\nroute: route/${name}\nallowLossy: true`,
+      `kind: Alias\nname: ${room.stage.alias}-*\nroute: route/${name}`,
+      `kind: Alias\nname: lossy-${room.stage.alias}-*\nroute: route/${name}\nallowLossy: true`,
     ]
   })
   const lines = rooms.flatMap(({ stage }) =>

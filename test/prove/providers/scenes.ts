@@ -149,10 +149,7 @@ export function perform(heard: Heard, kinds: readonly (keyof Usage)[], thoughtsS
     case 'image':
       return { ...score, text: heard.images.map(({ mediaType, data }) => `${mediaType} ${digestOf(data)}`).join() }
     case 'schema':
-      return {
-        ...score,
-        text: JSON.stringify(isWantedSchema(heard.schema) ? structured : { not: 'the schema', was: heard.schema ?? null }),
-      }
+      return structuredAs(heard, cue.id, score)
     case 'thinking':
       return thinking(heard, cue.id, score, thoughtsShown)
     case 'refused':
@@ -172,6 +169,13 @@ function callsOf(id: string, { tools: offered }: Heard): Score['calls'] {
   return called
     .filter(({ name }) => canonical(propertiesOf(offered, name)) === canonical(tools[name].parameters.properties))
     .map((call, at) => ({ ...call, id: `${id}_${at}`.replaceAll(/[^A-Za-z0-9_]/g, '') }))
+}
+
+/** The object as text where a schema is asked for; some clients ask by a tool that has it. */
+function structuredAs({ schema: asked, tools: offered }: Heard, id: string, score: Score): Score {
+  const tool = offered.find(({ parameters }) => isWantedSchema(parameters))
+  if (tool && asked === undefined) return { ...score, calls: [{ id: `${id}_0`, name: tool.name, arguments: structured }] }
+  return { ...score, text: JSON.stringify(isWantedSchema(asked) ? structured : { not: 'the schema', was: asked ?? null }) }
 }
 
 /** A first turn reasons and calls a tool; the second says whether the reasoning came back as it was. */

@@ -5,6 +5,6 @@ import type { FlightRecord } from './records.ts'
 export function judgeUnsaid(play: Play, records: FlightRecord[]): string[] {
   const why: string[] = []
   if (play.refused !== null) why.push(`refused ${play.refused}`)
-  for (const part of play.missing) why.push(`${play.scene} not ${part}; lossy: ${records.map(({ lossy }) => lossy.join(','))}`)
+  for (const part of play.missing) why.push(`${play.client.name} → ${play.stage.vendor.name} ${play.streamed} ${play.scene} not ${part}; lossy: ${records.map(({ lossy }) => lossy.join(','))}`)
   return why
 }

@@ -29,7 +29,8 @@ function door(request: Request, key: string): Wrong | undefined {
   if (pathname !== '/v1/messages') return { status: 404, message: `Not found: ${pathname}` }
   if (request.headers.get('x-api-key') !== key) return { status: 401, message: 'invalid x-api-key' }
   if (request.headers.has('authorization')) return { status: 400, message: 'an authorization header came through' }
-  if (request.headers.get('anthropic-version') !== '2023-06-01')
+  // The API's versions, of which the SDK says the newer one.
+  if (!/^(2023-06-01|2026-10-21)$/.test(request.headers.get('anthropic-version') ?? ''))
     return { status: 400, message: 'anthropic-version: header is required' }
   return undefined
 }

@@ -86,7 +86,7 @@ function hearPart(part: Json, role: string, heard: Heard, open: Json[]): void {
     const { id, name, response } = part.functionResponse
     if (!open.some((call) => call.name === name && (call.id ?? id) === id)) faults.push(`no call for the response of ${name}`)
     if (typeof response !== 'object' || response === null) faults.push('function_response.response: is no Struct')
-    const said = response?.output ?? response?.result ?? response
+    const said = response?.output ?? response?.content ?? response
     heard.results.push({ name, text: typeof said === 'string' ? said : JSON.stringify(said) })
   } else if (part.inlineData) {
     heard.images.push({ mediaType: part.inlineData.mimeType, data: part.inlineData.data })

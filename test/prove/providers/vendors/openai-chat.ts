@@ -68,7 +68,8 @@ function hearMessages(messages: Json[], heard: Heard, compatible: boolean): void
         heard.calls.push({ id: call.id, name: call.function.name, arguments: parsed(call.function.arguments, faults) })
       }
     } else if (role === 'tool') {
-      strangers(message, 'role content tool_call_id', 'tool', faults)
+      // `name` is not in the reference, but taken; some clients send it.
+      strangers(message, 'role content tool_call_id name', 'tool', faults)
       const name = open.get(message.tool_call_id)
       if (!name) faults.push(`messages[${at}]: no such tool call`)
       heard.results.push({ name: name ?? '', text: textOf(content) })

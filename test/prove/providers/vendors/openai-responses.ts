@@ -129,9 +129,12 @@ function stream(score: Score, model: string): string[] {
     ...itemsOf(score).flatMap((item, index) => eventsOf(item, index)),
   ]
   const told = cut || failure ? firstHalf(events) : [...events, { type: 'response.completed', response: responseOf(score, model, 'completed') }]
-  if (failure) told.push(failedOf(score, model, failure))
+  if (failure) told.push(errorOf(failure), failedOf(score, model, failure))
   return told.map((event, at) => sse({ ...event, sequence_number: at }, event.type))
 }
+
+/** An `error` comes first, and then the response as it failed. */
+const errorOf = ({ message }: Failure): Json => ({ type: 'error', code: 'server_error', message, param: null })
 
 function failedOf(score: Score, model: string, { message }: Failure): Json {
   const error = { code: 'server_error', message }
