@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Checks, type Proof, type ProofOptions } from './parts/proof.ts'
 import { type Sluice, startSluice } from './parts/sluice.ts'
+import { families } from './providers/cells.ts'
 import { declarationOf, openRooms, type Room, secretsOf } from './providers/house.ts'
 import { playMatrix } from './providers/matrix.ts'
 
@@ -30,7 +31,7 @@ async function story({ say }: ProofOptions, sluice: Sluice, rooms: Room[], folde
   writeFileSync(file, declarationOf(rooms))
   checks.equal('sluice apply', (await sluice.command('apply', '-f', file, '--yes')).code, 0)
   const door = { origin: new URL(sluice.running.gateway).origin, key: sluice.running.applicationKey }
-  await served(door, `${rooms.at(-1)!.stage.alias}-*`)
+  await served(door, `${families.gemini}-lossy-${rooms.at(-1)!.stage.vendor.name}-*`)
   say('declared and served; every client plays with every vendor')
   const matrix = await playMatrix(sluice, door, rooms, say)
   console.log(matrix.table)

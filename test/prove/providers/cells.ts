@@ -54,9 +54,12 @@ export interface Play {
   /** The field that the gateway refused by name, where the alias allows no losses. */
   refused: string | null
   /** What the client did not get, to be found in the record's `lossy`. */
-  missing: string[]
+  missing: ('asked' | 'shown' | 'replayed')[]
   wrong: string[]
 }
+
+/** Applications keep the names of their vendor's models, and their SDKs go by them. */
+export const families = { chat: 'gpt-5', responses: 'gpt-5', anthropic: 'claude-sonnet-4-5', gemini: 'gemini-3-pro' }
 
 let plays = 0
 
@@ -64,7 +67,6 @@ let plays = 0
 export async function playCell({ client, stage, column }: Cell): Promise<Play[]> {
   const played: Play[] = []
   for (const [scene, streamed] of columns[column]) {
-    if (client.lacks?.includes(scene)) continue
     const id = `p${++plays}`
     const play: Play = { alias: '', id, scene, streamed, stage, client, refused: null, missing: [], wrong: [] }
     await playScene(play)
@@ -75,7 +77,7 @@ export async function playCell({ client, stage, column }: Cell): Promise<Play[]>
 
 async function playScene(play: Play): Promise<void> {
   const { client, stage, id, scene, streamed } = play
-  play.alias = `${stage.alias}-${id}`
+  play.alias = `${families[client.dialect]}-${stage.vendor.name}-${id}`
   const ask = (model: string) => client.ask({ model, scene, id, streamed })
   try {
     let told: Told
@@ -85,7 +87,7 @@ async function playScene(play: Play): Promise<void> {
       const field = unsupported(error)
       if (field === undefined) throw error
       play.refused = field
-      play.alias = `lossy-${play.alias}`
+      play.alias = `${families[client.dialect]}-lossy-${stage.vendor.name}-${id}`
       told = await ask(play.alias)
     }
     await checks[scene as keyof typeof checks](play, told)
@@ -134,7 +136,7 @@ const checks = {
     same(play, 'object', read, structured)
   },
   async thinking(play: Play, told: Told) {
-    if (!visitsOf(play).at(-1)?.heard?.thinks) play.missing.push('asked')
+    if (!visitsOf(play)[0]?.heard?.thinks) play.missing.push('asked')
     if (told.thought === '') play.missing.push('shown')
     else same(play, 'thought', told.thought, thought)
     usageSeen(play, told)

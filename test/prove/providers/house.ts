@@ -1,3 +1,4 @@
+import { families } from './cells.ts'
 import { azureDeployment, azureVendor, azureVersion } from './vendors/azure.ts'
 import { anthropicVendor } from './vendors/anthropic.ts'
 import { bedrockModel, bedrockVendor } from './vendors/bedrock.ts'
@@ -29,13 +30,12 @@ export function openRooms(): Room[] {
   const key = (name: string) => `key-that-only-${name}-knows`
   const room = (vendor: Parameters<typeof openStage>[0], rest: Omit<Room, 'stage' | 'key'>): Room => ({
     ...rest,
-    // Clients go by OpenAI's names: what they begin with says whether a model reasons.
-    stage: openStage(vendor, rest.platform === 'OPENAI' ? rest.model : vendor.name),
+    stage: openStage(vendor),
     key: key(vendor.name),
   })
   const bedrockMore = `region: ${awsRegion}`
   return [
-    room(openaiChatVendor('chat', key('chat'), false), { platform: 'OPENAI', codec: 'OPENAI_CHAT', path: '/v1', model: 'gpt-5-mini' }),
+    room(openaiChatVendor('openai', key('openai'), false), { platform: 'OPENAI', codec: 'OPENAI_CHAT', path: '/v1', model: 'gpt-5-mini' }),
     room(openaiChatVendor('compatible', key('compatible'), true), {
       ...{ platform: 'OPENAI_COMPATIBLE', codec: 'OPENAI_CHAT', path: '/v1', model: 'deepseek/reasoner' },
     }),
@@ -74,7 +74,7 @@ export const prices: Record<string, string> = {
   REASONING_TOKENS: '7.765433',
 }
 
-/** What `sluice apply` is given. Each vendor has two names: `chat-*` refuses what cannot be expressed, `lossy-chat-*` reports it. */
+/** What `sluice apply` is given. `gpt-5-gemini-*` refuses what Gemini cannot express, `gpt-5-lossy-gemini-*` reports it. */
 export function declarationOf(rooms: Room[]): string {
   const documents = rooms.flatMap((room) => {
     const { name } = room.stage.vendor
@@ -83,8 +83,10 @@ export function declarationOf(rooms: Room[]): string {
       `kind: Credential\nname: ${name}\nprovider: provider/${name}\ncredentialKind: ${room.credentialKind ?? 'API_KEY'}\nsource: ENVIRONMENT\nlocator: env:${variableOf(room)}`,
       `kind: Model\nname: ${name}\nprovider: provider/${name}\nupstreamName: "${room.model}"\ncontextTokens: 200000\nmaxOutputTokens: 32000`,
       `kind: Route\nname: ${name}\ntargets: [{ model: model/${name}, credential: credential/${name} }]\nretry: { attempts: 1 }\nbreaker: { failures: 1000, window: 10s, coolDown: 1s }\ntimeouts: { firstByte: 5s, idle: 5s, total: 30s }`,
-      `kind: Alias\nname: ${room.stage.alias}-*\nroute: route/${name}`,
-      `kind: Alias\nname: lossy-${room.stage.alias}-*\nroute: route/${name}\nallowLossy: true`,
+      ...[...new Set(Object.values(families))].flatMap((family) => [
+        `kind: Alias\nname: ${family}-${name}-*\nroute: route/${name}`,
+        `kind: Alias\nname: ${family}-lossy-${name}-*\nroute: route/${name}\nallowLossy: true`,
+      ]),
     ]
   })
   const lines = rooms.flatMap(({ stage }) =>

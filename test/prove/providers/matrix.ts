@@ -47,7 +47,7 @@ export async function playMatrix(sluice: Sluice, door: Door, rooms: Room[], say:
   for (const cell of marked) {
     for (const each of cell.plays) judgeRecords(each, records.get(each.alias))
     cell.why.push(...cell.plays.flatMap((each) => judgeUnsaid(each, records.get(each.alias) ?? [])))
-    const wrong = cell.plays.flatMap(({ wrong: found, scene, streamed }) => found.map((each) => `${scene}${streamed ? ' streamed' : ''}: ${each}`))
+    const wrong: string[] = cell.plays.flatMap(({ wrong: found, scene, streamed }) => found.map((each) => `${scene}${streamed ? ' streamed' : ''}: ${each}`))
     cell.mark = wrong.length > 0 ? 'FAIL' : cell.why.length > 0 || cell.plays.length === 0 ? '–' : 'ok'
     if (wrong.length > 0) cell.why = wrong
   }

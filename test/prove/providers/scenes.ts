@@ -83,6 +83,8 @@ export interface Usage {
 
 /** What one answer is made of. */
 export interface Score {
+  /** It reasoned, which it may show or not. */
+  reasoned: boolean
   thought: string
   text: string
   calls: { id: string; name: string; arguments: Record<string, unknown> }[]
@@ -112,7 +114,9 @@ export interface Heard {
   /** Reasoning of earlier turns, as it was replayed; the signature as the vendor made it. */
   thoughts: { text: string; signature: string }[]
   schema: unknown
+  /** Reasoning was asked for; `shows`: and to be shown. */
   thinks: boolean
+  shows: boolean
   streamed: boolean
   /** What of the request this protocol does not have; the vendor refuses it then. */
   faults: string[]
@@ -120,7 +124,7 @@ export interface Heard {
 
 export const nothingHeard = (streamed: boolean): Heard => ({
   ...{ system: '', userText: '', images: [], tools: [], results: [], calls: [], thoughts: [] },
-  ...{ schema: undefined, thinks: false, streamed, faults: [] },
+  ...{ schema: undefined, thinks: false, shows: false, streamed, faults: [] },
 })
 
 /** How many tokens of each kind a scene is billed; a vendor leaves out what it does not tell apart. */
@@ -135,7 +139,7 @@ function usageOf(scene: Scene, kinds: readonly (keyof Usage)[]): Usage {
 /** What a vendor answers to a request that it understood. */
 export function perform(heard: Heard, kinds: readonly (keyof Usage)[], thoughtsShown: boolean): Score {
   const cue = readCue(heard.userText)
-  const score: Score = { thought: '', text: '', calls: [], usage: usageOf(cue?.scene ?? 'plain', kinds) }
+  const score: Score = { reasoned: false, thought: '', text: '', calls: [], usage: usageOf(cue?.scene ?? 'plain', kinds) }
   const fault = heard.faults[0]
   if (fault) return { ...score, failure: { status: 400, message: fault } }
   if (!cue) return { ...score, failure: { status: 400, message: 'the user asks for no scene' } }
@@ -181,8 +185,8 @@ function structuredAs({ schema: asked, tools: offered }: Heard, id: string, scor
 /** A first turn reasons and calls a tool; the second says whether the reasoning came back as it was. */
 function thinking(heard: Heard, id: string, score: Score, thoughtsShown: boolean): Score {
   if (heard.results.length === 0) {
-    const asked = heard.thinks ? thought : ''
-    return { ...score, thought: thoughtsShown ? asked : '', calls: callsOf(id, heard).slice(0, 1) }
+    const shown = thoughtsShown && heard.shows && heard.thinks
+    return { ...score, reasoned: heard.thinks, thought: shown ? thought : '', calls: callsOf(id, heard).slice(0, 1) }
   }
   const replayed = heard.thoughts.some(({ signature }) => signature === thoughtSignature)
   return { ...score, text: `${lastWords} ${replayed ? 'replayed' : 'forgotten'}` }

@@ -21,7 +21,8 @@ export function aiClients({ origin, key }: Door): Client[] {
 type Call = (name: string) => LanguageModel
 
 function clientOf(dialect: Client['dialect'], model: Call): Client {
-  return { name: `ai ${dialect}`, dialect, headstrong: true, ask: (given) => ask(model, given, opening(given)) }
+  const leaves = { chat: ['shown', 'replayed'] as const, responses: ['unsigned'] as const, anthropic: [], gemini: [] }[dialect]
+  return { name: `ai ${dialect}`, dialect, leaves, headstrong: true, ask: (given) => ask(model, given, opening(given)) }
 }
 
 function opening(given: Ask): ModelMessage[] {

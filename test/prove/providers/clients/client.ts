@@ -29,8 +29,8 @@ export interface Told {
 export interface Client {
   name: string
   dialect: 'chat' | 'responses' | 'anthropic' | 'gemini'
-  /** Scenes that this SDK has no way to ask for. */
-  lacks?: readonly Scene[]
+  /** What this SDK itself does not do with reasoning: hand it to the application, or send it back. */
+  leaves?: readonly ('shown' | 'replayed' | 'unsigned')[]
   /** Its retries have nothing to do with the gateway's `x-should-retry`. */
   headstrong?: boolean
   ask(ask: Ask): Promise<Told>

@@ -9,6 +9,7 @@ export function langchainClients({ origin, key }: Door): Client[] {
   const clientOf = (dialect: 'chat' | 'responses'): Client => ({
     name: `langchain ${dialect}`,
     dialect,
+    leaves: dialect === 'chat' ? ['shown', 'replayed'] : [],
     headstrong: true,
     ask: (given) => ask(modelOf({ origin, key }, given, dialect), given, opening(given)),
   })

@@ -42,6 +42,7 @@ function hear(body: Json): Heard {
   if (!Number.isInteger(body.max_tokens)) faults.push('max_tokens: Field required')
   heard.system = typeof body.system === 'string' ? body.system : (body.system ?? []).map((block: Json) => block.text).join('')
   heard.thinks = body.thinking?.type === 'enabled' || body.thinking?.type === 'adaptive'
+  heard.shows = body.thinking?.display !== 'omitted'
   if (body.thinking?.type === 'enabled') hearBudget(body, faults)
   for (const tool of body.tools ?? []) {
     strangers(tool, 'name description input_schema cache_control strict type eager_input_streaming defer_loading allowed_callers input_examples', 'tools', faults)
@@ -136,9 +137,9 @@ function messageOf(model: string, content: Json[]): object {
   return { id: 'msg_scripted', type: 'message', role: 'assistant', model, content, stop_reason: null, stop_sequence: null }
 }
 
-function blocksOf({ thought, text, calls }: Omit<Score, 'usage'>): Json[] {
+function blocksOf({ reasoned, thought, text, calls }: Omit<Score, 'usage'>): Json[] {
   return [
-    ...(thought ? [{ type: 'thinking', thinking: thought, signature: thoughtSignature }] : []),
+    ...(reasoned ? [{ type: 'thinking', thinking: thought, signature: thoughtSignature }] : []),
     ...(text ? [{ type: 'text', text }] : []),
     ...calls.map(({ id, name, arguments: input }) => ({ type: 'tool_use', id: `toolu_${id}`, name, input })),
   ]

@@ -43,6 +43,7 @@ function hear(body: Json, request: Request): Heard {
   heard.system = (body.system ?? []).map((block: Json) => block.text ?? '').join('')
   const { thinking } = body.additionalModelRequestFields ?? {}
   heard.thinks = thinking?.type === 'enabled' || thinking?.type === 'adaptive'
+  heard.shows = thinking?.display !== 'omitted'
   if (thinking?.type === 'enabled' && !(thinking.budget_tokens >= 1_024 && thinking.budget_tokens < body.inferenceConfig?.maxTokens))
     faults.push('thinking.budget_tokens: at least 1024 and below maxTokens')
   for (const { toolSpec, ...other } of body.toolConfig?.tools ?? []) {
@@ -125,9 +126,9 @@ function usageOf({ fresh, cached, write5m, write1h, output }: Usage): Json {
 const stopReason = ({ calls }: Score) => (calls.length > 0 ? 'tool_use' : 'end_turn')
 
 function tell(score: Score): object {
-  const { thought, text, calls, usage } = score
+  const { reasoned, thought, text, calls, usage } = score
   const content = [
-    ...(thought ? [{ reasoningContent: { reasoningText: { text: thought, signature: thoughtSignature } } }] : []),
+    ...(reasoned ? [{ reasoningContent: { reasoningText: { text: thought, signature: thoughtSignature } } }] : []),
     ...(text ? [{ text }] : []),
     ...calls.map(({ id, name, arguments: input }) => ({ toolUse: { toolUseId: `tooluse_${id}`.slice(0, 64), name, input } })),
   ]
@@ -163,7 +164,7 @@ function stream(score: Score): Uint8Array[] {
   ]
 }
 
-function blockEvents({ thought, text, calls }: Score): Uint8Array[] {
+function blockEvents({ reasoned, thought, text, calls }: Score): Uint8Array[] {
   let contentBlockIndex = -1
   const delta = (given: object) => message('event', 'contentBlockDelta', { contentBlockIndex, delta: given })
   const block = (start: object | undefined, deltas: object[]) => {
@@ -176,7 +177,7 @@ function blockEvents({ thought, text, calls }: Score): Uint8Array[] {
   }
   const reasoning = [...pieces(thought).map((piece) => ({ text: piece })), { signature: thoughtSignature }]
   return [
-    ...(thought ? block(undefined, reasoning.map((reasoningContent) => ({ reasoningContent }))) : []),
+    ...(reasoned ? block(undefined, reasoning.map((reasoningContent) => ({ reasoningContent }))) : []),
     ...(text ? block(undefined, pieces(text).map((piece) => ({ text: piece }))) : []),
     ...calls.flatMap(({ id, name, arguments: input }) =>
       block(

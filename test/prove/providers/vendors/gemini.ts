@@ -42,7 +42,9 @@ function hear(body: Json, request: Request): Heard {
   const config = body.generationConfig ?? {}
   strangers(config, configMembers, 'generation_config', faults)
   heard.system = (body.systemInstruction?.parts ?? []).map((part: Json) => part.text).join('')
-  heard.thinks = config.thinkingConfig?.includeThoughts === true
+  const { includeThoughts, thinkingBudget, thinkingLevel } = config.thinkingConfig ?? {}
+  heard.shows = includeThoughts === true
+  heard.thinks = heard.shows || thinkingBudget !== undefined || thinkingLevel !== undefined
   heard.schema = config.responseJsonSchema ?? config.responseSchema
   if (heard.schema && config.responseMimeType !== 'application/json') faults.push('a schema without its mime type')
   for (const tool of body.tools ?? [])

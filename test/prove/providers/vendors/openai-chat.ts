@@ -1,4 +1,4 @@
-import { type Heard, nothingHeard, pieces, type Score, type Usage } from '../scenes.ts'
+import { type Heard, nothingHeard, pieces, type Score, thought, thoughtSignature, type Usage } from '../scenes.ts'
 import { bearer, openaiError, openaiErrorHeaders } from './openai-errors.ts'
 import { dataUrl, firstHalf, type Json, parsed, sse, strangers, strictSchema, type Vendor } from './vendor.ts'
 
@@ -32,6 +32,7 @@ export function hearChat(body: Json, compatible: boolean): Heard {
     faults.push("'max_tokens' is not supported with this model. Use 'max_completion_tokens'")
   if (body.stream_options && !body.stream) faults.push('stream_options without stream')
   heard.thinks = body.reasoning_effort !== undefined
+  heard.shows = compatible
   if (heard.thinks && body.temperature !== undefined && !compatible) faults.push('temperature with a reasoning model')
   for (const tool of body.tools ?? []) {
     strangers(tool, 'type function', 'tools', faults)
@@ -61,7 +62,7 @@ function hearMessages(messages: Json[], heard: Heard, compatible: boolean): void
     else if (role === 'assistant') {
       strangers(message, `role content name refusal tool_calls audio${compatible ? ' reasoning_content' : ''}`, 'assistant', faults)
       heard.results = []
-      if (compatible && message.reasoning_content) heard.thoughts.push({ text: message.reasoning_content, signature: '' })
+      if (compatible && message.reasoning_content) heard.thoughts.push(unsigned(message.reasoning_content))
       for (const call of message.tool_calls ?? []) {
         strangers(call, 'id type function', 'tool_calls', faults)
         open.set(call.id, call.function.name)
@@ -78,6 +79,9 @@ function hearMessages(messages: Json[], heard: Heard, compatible: boolean): void
   }
   if (open.size > 0) faults.push('the last tool calls were not answered')
 }
+
+/** These servers sign nothing: the text is all that comes back. */
+const unsigned = (text: string) => ({ text, signature: text === thought ? thoughtSignature : '' })
 
 const textOf = (content: Json): string =>
   typeof content === 'string' ? content : content.map((part: Json) => part.text ?? '').join('')
@@ -106,12 +110,12 @@ export function chatUsage({ fresh, cached, write5m, write1h, output, reasoning }
 
 const headOf = (object: string, model: string) => ({ id: 'chatcmpl-scripted', object, created: 1_790_000_000, model })
 
-export function tellChat({ text, thought, calls, usage }: Score, model: string): object {
+export function tellChat({ text, thought: shown, calls, usage }: Score, model: string): object {
   const message = {
     role: 'assistant',
     content: calls.length > 0 && !text ? null : text,
     refusal: null,
-    ...(thought && { reasoning_content: thought }),
+    ...(shown && { reasoning_content: shown }),
     ...(calls.length > 0 && {
       tool_calls: calls.map(({ id, name, arguments: given }) => ({
         ...{ id, type: 'function', function: { name, arguments: JSON.stringify(given) } },
@@ -123,14 +127,14 @@ export function tellChat({ text, thought, calls, usage }: Score, model: string):
 }
 
 export function streamChat(score: Score, model: string): string[] {
-  const { text, thought, calls, usage, failure, cut } = score
+  const { text, thought: shown, calls, usage, failure, cut } = score
   const chunk = (choices: object[], more: object = { usage: null }) =>
     sse({ ...headOf('chat.completion.chunk', model), choices, ...more })
   const delta = (given: object, reason: string | null = null) =>
     chunk([{ index: 0, delta: given, logprobs: null, finish_reason: reason }])
   const said = [
     delta({ role: 'assistant', content: calls.length > 0 ? null : '' }),
-    ...pieces(thought).map((piece) => delta({ reasoning_content: piece })),
+    ...pieces(shown).map((piece) => delta({ reasoning_content: piece })),
     ...pieces(text).map((piece) => delta({ content: piece })),
     ...calls.flatMap(({ id, name, arguments: given }, index) => [
       delta({ tool_calls: [{ index, id, type: 'function', function: { name, arguments: '' } }] }),

@@ -29,6 +29,7 @@ function hear(body: Json): Heard {
   strangers(body, members, 'body', faults)
   heard.system = body.instructions ?? ''
   heard.thinks = body.reasoning?.effort !== undefined || body.reasoning?.summary !== undefined
+  heard.shows = body.reasoning?.summary !== undefined && body.reasoning.summary !== null
   if (body.reasoning) strangers(body.reasoning, 'effort summary generate_summary context', 'reasoning', faults)
   for (const tool of body.tools ?? []) {
     strangers(tool, 'type name description parameters strict', 'tools', faults)
@@ -98,11 +99,11 @@ function usageOf({ fresh, cached, write5m, write1h, output, reasoning }: Usage):
   }
 }
 
-function itemsOf({ text, thought, calls }: Score): Json[] {
-  const summary = [{ type: 'summary_text', text: thought }]
+function itemsOf({ text, reasoned, thought, calls }: Score): Json[] {
+  const summary = thought ? [{ type: 'summary_text', text: thought }] : []
   const content = [{ type: 'output_text', text, annotations: [], logprobs: [] }]
   return [
-    ...(thought ? [{ id: 'rs_1', type: 'reasoning', summary, encrypted_content: thoughtSignature }] : []),
+    ...(reasoned ? [{ id: 'rs_1', type: 'reasoning', summary, encrypted_content: thoughtSignature }] : []),
     ...(text ? [{ id: 'msg_1', type: 'message', status: 'completed', role: 'assistant', content }] : []),
     ...calls.map(({ id, name, arguments: given }) => ({
       ...{ id: `fc_${id}`, type: 'function_call', status: 'completed', call_id: id, name },
@@ -145,7 +146,7 @@ function eventsOf(item: Json, output_index: number): Json[] {
   const at = { item_id: item.id, output_index }
   const added = { ...item, status: 'in_progress', ...emptied(item) }
   const middle: Record<string, () => Json[]> = {
-    reasoning: () => summaryEvents(item.summary[0].text, { ...at, summary_index: 0 }),
+    reasoning: () => summaryEvents(item.summary[0]?.text, { ...at, summary_index: 0 }),
     message: () => textEvents(item.content[0], { ...at, content_index: 0 }),
     function_call: () => [
       ...pieces(item.arguments, 5).map((delta) => ({ type: 'response.function_call_arguments.delta', ...at, delta })),
@@ -164,7 +165,8 @@ function emptied({ type }: Json): object {
   return type === 'message' ? { content: [] } : { summary: [] }
 }
 
-function summaryEvents(text: string, at: object): Json[] {
+function summaryEvents(text: string | undefined, at: object): Json[] {
+  if (text === undefined) return []
   return [
     { type: 'response.reasoning_summary_part.added', ...at, part: { type: 'summary_text', text: '' } },
     ...pieces(text).map((delta) => ({ type: 'response.reasoning_summary_text.delta', ...at, delta })),

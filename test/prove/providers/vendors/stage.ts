@@ -15,15 +15,13 @@ export interface Visit {
 /** One vendor on a port of its own. */
 export interface Stage {
   vendor: Vendor
-  /** What the gateway's names for it begin with. */
-  alias: string
   url: string
   /** By the id in the cue. */
   visits: Map<string, Visit[]>
   stop(): Promise<void>
 }
 
-export function openStage(vendor: Vendor, alias: string = vendor.name): Stage {
+export function openStage(vendor: Vendor): Stage {
   const visits = new Map<string, Visit[]>()
   const server = Bun.serve({
     hostname: '127.0.0.1',
@@ -37,7 +35,7 @@ export function openStage(vendor: Vendor, alias: string = vendor.name): Stage {
       return response
     },
   })
-  return { vendor, alias, url: `http://127.0.0.1:${server.port}`, visits, stop: () => server.stop(true) }
+  return { vendor, url: `http://127.0.0.1:${server.port}`, visits, stop: () => server.stop(true) }
 }
 
 async function play(vendor: Vendor, request: Request, text: string): Promise<{ visit: Visit; response: Response }> {
