@@ -62,12 +62,10 @@ async function gathered(model: ChatOpenAI, messages: BaseMessage[], options: obj
   return whole ?? new AIMessage('')
 }
 
-function thoughtOf({ additional_kwargs: more }: AIMessage): string {
-  const { reasoning, reasoning_content: shown } = more as {
-    reasoning?: { summary?: { text: string }[] }
-    reasoning_content?: string
-  }
-  return shown ?? (reasoning?.summary ?? []).map(({ text }) => text).join('')
+/** Of several reasoning items the last stands in `additional_kwargs`; the answer's own items have all of them. */
+function thoughtOf({ additional_kwargs: more, response_metadata: metadata }: AIMessage): string {
+  const items = (metadata.output ?? [more.reasoning]) as ({ type: string; summary?: { text: string }[] } | undefined)[]
+  return items.flatMap((item) => (item?.summary ?? []).map(({ text }) => text)).join('')
 }
 
 const resultOf = ({ id, name }: { id: string; name: string }) =>
