@@ -5,7 +5,8 @@ import { Checks, type Proof, type ProofOptions } from './parts/proof.ts'
 import { type Sluice, startSluice } from './parts/sluice.ts'
 import { families } from './providers/cells.ts'
 import { declarationOf, openRooms, type Room, secretsOf } from './providers/house.ts'
-import { playMatrix } from './providers/matrix.ts'
+import { meetRefusals } from './providers/attempts.ts'
+import { allClients, playMatrix } from './providers/matrix.ts'
 
 const proof: Proof = {
   shows: 'every SDK meets every vendor: text, tools, images, schemas, reasoning, errors and cached tokens, in each other’s words',
@@ -25,7 +26,7 @@ const proof: Proof = {
 }
 export default proof
 
-async function story({ say }: ProofOptions, sluice: Sluice, rooms: Room[], folder: string) {
+async function story({ say, length }: ProofOptions, sluice: Sluice, rooms: Room[], folder: string) {
   const checks = new Checks()
   const file = join(folder, 'house.yaml')
   writeFileSync(file, declarationOf(rooms))
@@ -33,10 +34,15 @@ async function story({ say }: ProofOptions, sluice: Sluice, rooms: Room[], folde
   const door = { origin: new URL(sluice.running.gateway).origin, key: sluice.running.applicationKey }
   await served(door, `${families.gemini}-lossy-${rooms.at(-1)!.stage.vendor.name}-*`)
   say('declared and served; every client plays with every vendor')
-  const matrix = await playMatrix(sluice, door, rooms, say)
-  console.log(matrix.table)
-  for (const sentence of matrix.short) checks.that(false, sentence)
-  return { figures: matrix.figures, short: checks.short }
+  const clients = allClients(door, length === 'quick' ? 2 : undefined)
+  const refusals = meetRefusals(clients, rooms)
+  const matrix = await playMatrix(sluice, clients, rooms, say)
+  console.log(`${matrix.table}\n`)
+  say('every client meets every refusal, with the retries that it makes by itself')
+  const attempts = await refusals
+  console.log(`${attempts.table}\n`)
+  for (const sentence of [...matrix.short, ...attempts.short]) checks.that(false, sentence)
+  return { figures: { ...matrix.figures, ...attempts.figures }, short: checks.short }
 }
 
 /** Waits until the gateway lists a name that was declared. */

@@ -17,19 +17,19 @@ const names = Object.keys(columns) as Column[]
 
 type Marked = Cell & { plays: Play[]; mark: 'ok' | '–' | 'FAIL'; why: string[] }
 
-export const allClients = (door: Door): Client[] => [
+/** `retries`: of LangChain, whose own six take two minutes. */
+export const allClients = (door: Door, retries?: number): Client[] => [
   openaiChatClient(door),
   azureChatClient(door),
   openaiResponsesClient(door),
   anthropicClient(door),
   geminiClient(door),
   ...aiClients(door),
-  ...langchainClients(door),
+  ...langchainClients(door, retries),
 ]
 
 /** Every client with every vendor in every feature; the table says how each went. */
-export async function playMatrix(sluice: Sluice, door: Door, rooms: Room[], say: ProofOptions['say']) {
-  const clients = allClients(door)
+export async function playMatrix(sluice: Sluice, clients: Client[], rooms: Room[], say: ProofOptions['say']) {
   const only = process.env.PROOF_ONLY?.split(',')
   const wanted: Cell[] = clients.flatMap((client) =>
     rooms.flatMap(({ stage }) => names.map((column) => ({ client, stage, column }))),

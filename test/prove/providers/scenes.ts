@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 
 /** Every scene that is played: what the client asks for, and what the vendor answers in its own wire format. */
 export const scenes = ['plain', 'tools', 'image', 'schema', 'thinking', 'cached', 'refused', 'inside', 'cut'] as const
-export type Scene = (typeof scenes)[number] | `status-${number}` | 'long-wait'
+export type Scene = (typeof scenes)[number] | `status-${number}` | 'long-wait' | 'silent'
 
 /** Which scene a client asks for stands in its user's text, so that no SDK has to carry anything of ours. */
 export const cueOf = (scene: Scene, id: string) => `Scene ${scene} of ${id}, please.`

@@ -5,21 +5,22 @@ import { picture, results, schema, type ToolName } from '../scenes.ts'
 import { type Ask, type Client, type Door, outputTokens, system, type Told, toolList, wantsTools, wordsOf } from './client.ts'
 
 /** LangChain's OpenAI package, over chat completions and over responses. */
-export function langchainClients({ origin, key }: Door): Client[] {
+export function langchainClients({ origin, key }: Door, maxRetries?: number): Client[] {
   const clientOf = (dialect: 'chat' | 'responses'): Client => ({
     name: `langchain ${dialect}`,
     dialect,
     leaves: dialect === 'chat' ? ['shown', 'replayed'] : [],
     headstrong: true,
-    ask: (given) => ask(modelOf({ origin, key }, given, dialect), given, opening(given)),
+    ask: (given) => ask(modelOf({ origin, key }, given, dialect, maxRetries), given, opening(given)),
   })
   return [clientOf('chat'), clientOf('responses')]
 }
 
-function modelOf({ origin, key }: Door, given: Ask, dialect: 'chat' | 'responses'): ChatOpenAI {
+function modelOf({ origin, key }: Door, given: Ask, dialect: 'chat' | 'responses', maxRetries?: number): ChatOpenAI {
   const isThinking = given.scene === 'thinking'
   return new ChatOpenAI({
     ...{ model: given.model, apiKey: key, configuration: { baseURL: `${origin}/v1` }, maxTokens: outputTokens },
+    ...(maxRetries !== undefined && { maxRetries }),
     ...(dialect === 'responses' && { useResponsesApi: true, zdrEnabled: true }),
     ...(isThinking && { reasoning: { effort: 'medium', ...(dialect === 'responses' && { summary: 'auto' }) } }),
   })

@@ -5,6 +5,7 @@ import type { Vendor } from './vendor.ts'
 export interface Visit {
   vendor: string
   path: string
+  atMs: number
   status: number
   heard: Heard | undefined
   score: Score | undefined
@@ -32,16 +33,23 @@ export function openStage(vendor: Vendor): Stage {
       const { visit, response } = await play(vendor, request, text)
       const id = readCue(visit.heard?.userText ?? text)?.id ?? ''
       visits.set(id, [...(visits.get(id) ?? []), visit])
+      if (readCue(visit.heard?.userText ?? '')?.scene === 'silent') await leaving(request)
       return response
     },
   })
   return { vendor, url: `http://127.0.0.1:${server.port}`, visits, stop: () => server.stop(true) }
 }
 
+/** Until the gateway has had enough. */
+function leaving({ signal }: Request): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
 async function play(vendor: Vendor, request: Request, text: string): Promise<{ visit: Visit; response: Response }> {
   const path = request.url.slice(new URL(request.url).origin.length)
+  const atMs = performance.now()
   const refused = (status: number, message: string, heard?: Heard) => ({
-    visit: { vendor: vendor.name, path, status, heard, score: undefined, wrong: message },
+    visit: { vendor: vendor.name, path, atMs, status, heard, score: undefined, wrong: message },
     response: Response.json(vendor.error({ status, message }), { status }),
   })
   const closed = await vendor.door(request, text)
@@ -57,7 +65,7 @@ async function play(vendor: Vendor, request: Request, text: string): Promise<{ v
   }
   const score = perform(heard, vendor.kinds, vendor.thoughtsShown)
   const { failure } = score
-  const visit = { vendor: vendor.name, path, status: 200, heard, score, wrong: heard.faults[0] ?? null }
+  const visit = { vendor: vendor.name, path, atMs, status: 200, heard, score, wrong: heard.faults[0] ?? null }
   const isInside = heard.streamed && readCue(heard.userText)?.scene === 'inside'
   if (failure && !isInside) {
     visit.status = failure.status
