@@ -306,8 +306,9 @@ export class Exchange {
 const restsAfter = new Set(['CONNECT_FAILED', 'TIMEOUT', 'RATE_LIMITED', 'OVERLOADED', 'SERVER_ERROR', 'AUTH_FAILED'])
 
 /** A provider's Retry-After, in whole seconds; past a minute the client is better told no. */
-function retryAfter(error: UpstreamError, headers: Headers | undefined): { retryAfterS?: number } {
+function retryAfter(error: UpstreamError, headers: Headers | undefined): Pick<Refusal, 'retryAfterS' | 'final'> {
   const { retry } = refusals[error.refusal.refused]
   const seconds = Math.ceil(Number(headers?.get('retry-after') ?? Number.NaN))
-  return retry && seconds >= 0 && seconds <= 60 ? { retryAfterS: seconds } : {}
+  if (!retry || !(seconds >= 0)) return {}
+  return seconds <= 60 ? { retryAfterS: seconds } : { final: true }
 }

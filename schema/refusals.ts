@@ -89,6 +89,8 @@ export interface Refusal {
   detail?: string
   param?: string
   retryAfterS?: number
+  /** Set where the table would have it retried, but not within a minute: SDKs are told that it is in vain. */
+  final?: true
 }
 
 /** Makes a refusal; the class and status come from the table. */

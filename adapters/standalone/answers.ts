@@ -36,7 +36,7 @@ function refusalHeaders(refusal: Refusal, requestId: string | undefined): Record
   return {
     'content-type': 'application/json',
     'x-sluice-refusal': refusal.refused,
-    'x-should-retry': String(retry),
+    'x-should-retry': String(retry && !refusal.final),
     ...(refusal.retryAfterS !== undefined && { 'retry-after': String(refusal.retryAfterS) }),
     ...(requestId && { 'x-sluice-request-id': requestId }),
   }

@@ -169,6 +169,8 @@ export const features = [
   'reasoning',
   /** Reasoning that the target could do, but not in this very call (a tool's result whose reasoning was another provider's). */
   'reasoningNow',
+  /** Reasoning that the target does, but does not show. */
+  'reasoningShown',
   'parallelToolCalls',
   'toolChoice',
   'tools',
@@ -202,6 +204,7 @@ export const hints: ReadonlySet<Feature> = new Set([
   'refusals',
   'systemInside',
   'reasoningNow',
+  'reasoningShown',
 ])
 
 /** What an answer is made of, in the order it is told. A plain answer is the same events at once. */

@@ -28,6 +28,7 @@ export const anthropicMessages: Dialect & Protocol = {
     stop: 'stop_sequences',
     reasoning: 'thinking',
     reasoningNow: 'thinking',
+    reasoningShown: 'thinking.display',
     signatures: 'messages.content.thinking.signature',
     parallelToolCalls: 'tool_choice.disable_parallel_tool_use',
     toolChoice: 'tool_choice',

@@ -44,10 +44,11 @@ function isTooLong(error: Json | undefined): boolean {
 }
 
 /** google.rpc.RetryInfo; past a minute the client is better told no. */
-function retryAfter(error: Json | undefined, retry: boolean): { retryAfterS?: number } {
+function retryAfter(error: Json | undefined, retry: boolean): Pick<Refusal, 'retryAfterS' | 'final'> {
   const delay = detailsOf(error).find(({ retryDelay }) => typeof retryDelay === 'string')?.retryDelay
   const seconds = Math.ceil(Number(/^(\d{1,6}(?:\.\d{1,9})?)s$/.exec(delay ?? '')?.[1] ?? Number.NaN))
-  return retry && seconds <= 60 ? { retryAfterS: seconds } : {}
+  if (!retry || !(seconds >= 0)) return {}
+  return seconds <= 60 ? { retryAfterS: seconds } : { final: true }
 }
 
 function detailsOf(error: Json | undefined): Json[] {

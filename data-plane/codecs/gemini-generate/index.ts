@@ -39,6 +39,7 @@ export const geminiGenerate: Dialect & Protocol = {
     choices: 'generationConfig.candidateCount',
     logprobs: 'generationConfig.responseLogprobs',
     reasoning: 'generationConfig.thinkingConfig',
+    reasoningShown: 'generationConfig.thinkingConfig.includeThoughts',
     toolChoice: 'toolConfig.functionCallingConfig',
     json: 'generationConfig.responseMimeType',
     schema: 'generationConfig.responseSchema',

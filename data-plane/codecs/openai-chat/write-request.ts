@@ -13,6 +13,7 @@ export function writeChatRequest(request: NeutralRequest, target: EncodeTarget):
   const own = isOwn(target)
   const { sampling } = request
   if (sampling.topK !== null && own) lost.add('topK')
+  if (request.reasoning.shown && own) lost.add('reasoningShown')
   const body = {
     model: target.upstreamName,
     messages: [...systemMessage(request, lost), ...request.turns.flatMap((turn) => messagesOf(turn, own, lost))],

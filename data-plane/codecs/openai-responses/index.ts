@@ -30,6 +30,7 @@ export const openaiResponses: Dialect & Protocol = {
   fields: {
     reasoning: 'reasoning.effort',
     reasoningNow: 'reasoning.effort',
+    reasoningShown: 'reasoning.summary',
     topP: 'top_p',
     logprobs: 'top_logprobs',
     parallelToolCalls: 'parallel_tool_calls',

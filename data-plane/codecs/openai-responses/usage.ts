@@ -19,11 +19,12 @@ export function writeResponsesUsage(readings: readonly Reading[]): Json {
     readings.reduce((sum, { meter, quantity }) => (meters.includes(meter) ? sum + quantity : sum), 0)
   const cached = of('CACHED_INPUT_TOKENS', 'CACHED_AUDIO_INPUT_TOKENS')
   const reasoning = of('REASONING_TOKENS')
-  const input = of('INPUT_TOKENS', 'CACHE_WRITE_TOKENS', 'CACHE_WRITE_1H_TOKENS', 'AUDIO_INPUT_TOKENS') + cached
+  const written = of('CACHE_WRITE_TOKENS', 'CACHE_WRITE_1H_TOKENS')
+  const input = of('INPUT_TOKENS', 'AUDIO_INPUT_TOKENS') + cached + written
   const output = of('OUTPUT_TOKENS', 'AUDIO_OUTPUT_TOKENS') + reasoning
   return {
     input_tokens: input,
-    input_tokens_details: { cached_tokens: cached },
+    input_tokens_details: { cached_tokens: cached, cache_write_tokens: written },
     output_tokens: output,
     output_tokens_details: { reasoning_tokens: reasoning },
     total_tokens: input + output,
