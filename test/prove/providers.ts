@@ -4,20 +4,21 @@ import { join } from 'node:path'
 import { type ModelServer, modelServer } from '../real/model-server.ts'
 import { Checks, type Proof, type ProofOptions } from './parts/proof.ts'
 import { type Sluice, startSluice } from './parts/sluice.ts'
-import { families } from './providers/cells.ts'
-import { declarationOf, openRooms, type Room, secretsOf } from './providers/house.ts'
 import { amazonReads } from './providers/amazon.ts'
 import { meetRefusals } from './providers/attempts.ts'
+import { families } from './providers/cells.ts'
+import { declarationOf, openRooms, type Room, secretsOf } from './providers/house.ts'
 import { allClients, playMatrix } from './providers/matrix.ts'
 import { playReal, type RealName, realCodecs, realDeclaration } from './providers/real-cells.ts'
 
 const proof: Proof = {
-  shows: 'every SDK meets every vendor: text, tools, images, schemas, reasoning, errors and cached tokens, in each other’s words',
+  shows:
+    'every SDK meets every vendor: text, tools, images, schemas, reasoning, errors and cached tokens, in each other’s words',
   async run(options) {
     const rooms = openRooms()
     const folder = mkdtempSync(join(tmpdir(), 'sluice-proof-'))
     const settings = { SLUICE_PRIVATE_HOSTS: '127.0.0.1', ...secretsOf(rooms) }
-    const model = await modelServer()
+    const model = await modelServer({ threads: 2 })
     const sluice = await startSluice(join(folder, 'data'), settings)
     try {
       return await story(options, sluice, rooms, model, folder)
@@ -45,13 +46,20 @@ async function story({ say, length }: ProofOptions, sluice: Sluice, rooms: Room[
   console.log(`${matrix.table}\n`)
   const amazon = await amazonReads(rooms.at(-1)!.stage)
   say('a real model’s server plays')
-  const upstreams = length === 'quick' ? (['llama'] as RealName[]) : (Object.keys(realCodecs) as RealName[])
-  const real = await playReal(clients.slice(0, 5), door, upstreams)
+  const isQuick = length === 'quick'
+  const speakers = isQuick
+    ? clients.filter(({ name }) => name === 'openai chat' || name === 'anthropic')
+    : clients.slice(0, 5)
+  const real = await playReal(speakers, door, isQuick ? ['llama'] : (Object.keys(realCodecs) as RealName[]))
   say('every client meets every refusal, with the retries that it makes by itself')
   const attempts = await refusals
   console.log(`${attempts.table}\n`)
-  for (const sentence of [...matrix.short, ...amazon.short, ...real.short, ...attempts.short]) checks.that(false, sentence)
-  return { figures: { ...matrix.figures, ...amazon.figures, ...real.figures, ...attempts.figures }, short: checks.short }
+  for (const sentence of [...matrix.short, ...amazon.short, ...real.short, ...attempts.short])
+    checks.that(false, sentence)
+  return {
+    figures: { ...matrix.figures, ...amazon.figures, ...real.figures, ...attempts.figures },
+    short: checks.short,
+  }
 }
 
 /** Waits until the gateway lists a name that was declared. */

@@ -84,7 +84,8 @@ function streamed(pieces: (string | Uint8Array)[], type: string): Response {
   const body = new ReadableStream({
     async pull(controller) {
       if (at >= bytes.length) return controller.close()
-      controller.enqueue(new Uint8Array(bytes.subarray(at, (at += size))))
+      controller.enqueue(new Uint8Array(bytes.subarray(at, at + size)))
+      at += size
       await Bun.sleep(0)
     },
   })
