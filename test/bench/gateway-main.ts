@@ -3,17 +3,18 @@ import { unlimitedLedger } from '../../adapters/ports/ledger-unlimited.ts'
 import { fetchUpstream } from '../../adapters/ports/upstream-fetch.ts'
 import { createMetrics } from '../../adapters/standalone/metrics.ts'
 import { serveGateway } from '../../adapters/standalone/server.ts'
+import type { Codec } from '../../schema/config/index.ts'
 import { journalRecorder, noRecorder, type RecorderPart, timed, unwaited } from './recorders.ts'
 import { benchSnapshot } from './snapshot.ts'
 
 /**
  * A standalone gateway as its own process, wired as the product wires it but for its parts, which the environment chooses:
- * BENCH_UPSTREAM, BENCH_DATA_DIR, BENCH_RECORDER (`journal`, `unwaited` or `off`), BENCH_TIMED (waits for durability are noted and served
+ * BENCH_UPSTREAM, BENCH_DATA_DIR, BENCH_RECORDER (`journal`, `unwaited` or `off`), BENCH_CODEC (what the provider speaks), BENCH_TIMED (waits for durability are noted and served
  * at `waits`). Prints one line of JSON when it listens.
  */
 const env = process.env
 const part = (env.BENCH_RECORDER ?? 'journal') as RecorderPart
-const { set, key, tenant } = benchSnapshot(env.BENCH_UPSTREAM!)
+const { set, key, tenant } = benchSnapshot(env.BENCH_UPSTREAM!, (env.BENCH_CODEC ?? 'OPENAI_CHAT') as Codec)
 const journal = part === 'off' ? noRecorder : await journalRecorder(env.BENCH_DATA_DIR!, tenant)
 const kept = part === 'unwaited' ? unwaited(journal) : journal
 const timing = env.BENCH_TIMED ? timed(kept.recorder) : undefined

@@ -1,18 +1,23 @@
 import { type LoadResult, wrk } from '../real/wrk.ts'
 import { type Bed, loadCore, type Subject } from './bed.ts'
-import { requestBody } from './payload.ts'
+import { type Asked, pathOf, requestIn } from './payload.ts'
 import { cpuSeconds, residentMb } from './process-figures.ts'
 import type { Sample } from './row.ts'
 
 const connections = 32
 
 /** As many requests as the subject answers, over 32 connections: how many, what each cost, how long each took. */
-export async function fullLoad(subject: Subject, streamed: boolean, durationS: number): Promise<Sample & LoadResult> {
+export async function fullLoad(
+  subject: Subject,
+  streamed: boolean,
+  durationS: number,
+  asked: Asked = 'chat',
+): Promise<Sample & LoadResult> {
   const before = cpuSeconds(subject.pid)
   const load = await wrk({
-    url: `${subject.url}/v1/chat/completions`,
+    url: `${subject.url}${pathOf[asked]}`,
     headers: { 'content-type': 'application/json', ...subject.headers },
-    body: requestBody(subject.model, streamed),
+    body: requestIn(asked, subject.model, streamed),
     connections,
     durationS,
     cores: loadCore,
@@ -36,7 +41,13 @@ function checkAnswered(subject: Subject, { requests, errors }: LoadResult): void
 }
 
 /** The sample of one round at full load; the first time a subject is asked for, it is warmed up. */
-export async function measureFullLoad(bed: Bed, name: string, subject: Subject, streamed: boolean): Promise<Sample> {
-  await bed.once(`warm ${name} ${streamed}`, () => fullLoad(subject, streamed, bed.length.warmUpS))
-  return fullLoad(subject, streamed, bed.length.roundS)
+export async function measureFullLoad(
+  bed: Bed,
+  name: string,
+  subject: Subject,
+  streamed: boolean,
+  asked?: Asked,
+): Promise<Sample> {
+  await bed.once(`warm ${name} ${streamed}`, () => fullLoad(subject, streamed, bed.length.warmUpS, asked))
+  return fullLoad(subject, streamed, bed.length.roundS, asked)
 }

@@ -20,6 +20,26 @@ export function requestBody(model: string, stream: boolean): string {
   return JSON.stringify({ model, messages, temperature: 0.7, max_tokens: 400, ...(stream && { stream: true }) })
 }
 
+/** How clients of another protocol ask the same. */
+export type Asked = 'chat' | 'responses' | 'anthropic'
+
+export const pathOf: Record<Asked, string> = {
+  chat: '/v1/chat/completions',
+  responses: '/v1/responses',
+  anthropic: '/v1/messages',
+}
+
+/** The same 2 KB in the protocol that is asked in. */
+export function requestIn(asked: Asked, model: string, stream: boolean): string {
+  if (asked === 'chat') return requestBody(model, stream)
+  const { messages, temperature, max_tokens } = JSON.parse(requestBody(model, stream))
+  const [{ content: system }, user] = messages
+  const rest = { model, temperature, ...(stream && { stream: true }) }
+  return asked === 'anthropic'
+    ? JSON.stringify({ ...rest, system, messages: [user], max_tokens })
+    : JSON.stringify({ ...rest, instructions: system, input: [user], max_output_tokens: max_tokens, store: false })
+}
+
 const usage = {
   prompt_tokens: 391,
   completion_tokens: 152,
@@ -45,6 +65,18 @@ export const plainAnswer = JSON.stringify({
   usage,
   service_tier: 'default',
   system_fingerprint: 'fp_44709d6fcb',
+})
+
+/** The same answer as Anthropic tells it. */
+export const plainMessage = JSON.stringify({
+  id: 'msg_01XFDUDYJgAACzvnptvVoYEL',
+  type: 'message',
+  role: 'assistant',
+  model: upstreamModel,
+  content: [{ type: 'text', text: text(520) }],
+  stop_reason: 'end_turn',
+  stop_sequence: null,
+  usage: { input_tokens: 391, cache_creation_input_tokens: 0, cache_read_input_tokens: 0, output_tokens: 152 },
 })
 
 const eventsPerWrite = 4

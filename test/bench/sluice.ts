@@ -7,6 +7,8 @@ export interface Parts {
   recorder?: RecorderPart
   /** Waits for durability are noted, to be taken from `said.waits`. */
   timed?: boolean
+  /** What the provider speaks; chat completions unless said otherwise. */
+  codec?: 'OPENAI_CHAT' | 'ANTHROPIC_MESSAGES'
   /** A process of its own, though another has the same parts. */
   apart?: string
 }
@@ -19,6 +21,7 @@ export async function sluice(bed: Bed, parts: Parts = {}): Promise<Subject> {
       BENCH_UPSTREAM: stub.url,
       BENCH_DATA_DIR: bed.folder('journal'),
       BENCH_RECORDER: parts.recorder ?? 'journal',
+      ...(parts.codec && { BENCH_CODEC: parts.codec }),
       ...(parts.timed && { BENCH_TIMED: '1' }),
     })
     const headers = { authorization: `Bearer ${said.key}` }

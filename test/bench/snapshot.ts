@@ -1,15 +1,19 @@
 import { buildRunning } from '../../data-plane/snapshot/build.ts'
 import type { RunningSet } from '../../data-plane/snapshot/running.ts'
 import { Freshness, KeyOverlay, runningSet, runningTenant } from '../../data-plane/snapshot/running-set.ts'
+import type { Codec } from '../../schema/config/index.ts'
 import { mintId } from '../../schema/ids.ts'
 import { hashKey, mintKey, packKeys } from '../../schema/key-table.ts'
 import type { SnapshotConfig } from '../../schema/snapshot.ts'
 import { alias, upstreamModel } from './payload.ts'
 
 /** A small tenant as a gateway runs it: one priced model at one provider behind one alias, and a key. */
-export function benchSnapshot(upstream: string): { set: RunningSet; key: string; tenant: string } {
+export function benchSnapshot(
+  upstream: string,
+  codec: Codec = 'OPENAI_CHAT',
+): { set: RunningSet; key: string; tenant: string } {
   const key = mintKey('slk')
-  const config = configOf(upstream)
+  const config = configOf(upstream, codec)
   const row = { hash: hashKey(key), apiKey: mintId('apiKey'), grant: 0, revoked: false, expiresAtMs: null }
   const snapshot = buildRunning({
     tenant: config.tenant.id,
@@ -26,7 +30,7 @@ export function benchSnapshot(upstream: string): { set: RunningSet; key: string;
   return { set: runningSet([{ tenant, overlay }]), key, tenant: config.tenant.id }
 }
 
-function configOf(upstream: string): SnapshotConfig {
+function configOf(upstream: string, codec: Codec): SnapshotConfig {
   const line = { model: 0, aboveInputTokens: null, serviceTier: null }
   return {
     schemaVersion: 1,
@@ -53,8 +57,8 @@ function configOf(upstream: string): SnapshotConfig {
         breaker: { failures: 100, windowMs: 10_000, coolDownMs: 10_000 },
       },
     ],
-    models: [modelOf()],
-    providers: [providerOf(upstream)],
+    models: [modelOf(codec)],
+    providers: [providerOf(upstream, codec)],
     credentials: [
       { id: mintId('credential'), provider: 0, kind: 'API_KEY', source: 'STORED', locator: null, version: 1 },
     ],
@@ -75,12 +79,13 @@ function configOf(upstream: string): SnapshotConfig {
   }
 }
 
-function modelOf(): SnapshotConfig['models'][number] {
+function modelOf(codec: Codec): SnapshotConfig['models'][number] {
   return {
     id: mintId('model'),
     name: 'bench',
     provider: 0,
-    upstreamName: upstreamModel,
+    // A Claude that still takes a temperature, so that the translated request says all that the chat did.
+    upstreamName: codec === 'ANTHROPIC_MESSAGES' ? 'claude-sonnet-4-5' : upstreamModel,
     region: null,
     contextTokens: 128_000,
     maxOutputTokens: 16_000,
@@ -95,12 +100,12 @@ function modelOf(): SnapshotConfig['models'][number] {
   }
 }
 
-function providerOf(upstream: string): SnapshotConfig['providers'][number] {
+function providerOf(upstream: string, codec: Codec): SnapshotConfig['providers'][number] {
   return {
     id: mintId('provider'),
     name: 'stub',
     platform: 'OPENAI_COMPATIBLE',
-    codecs: ['OPENAI_CHAT'],
+    codecs: [codec],
     baseUrl: `${upstream}/v1`,
     region: null,
     apiVersion: null,

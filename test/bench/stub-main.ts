@@ -1,4 +1,4 @@
-import { plainAnswer, streamedAnswer } from './payload.ts'
+import { plainAnswer, plainMessage, streamedAnswer } from './payload.ts'
 
 /**
  * The instant upstream: answers every request at once from prepared bytes. On a bare socket, since it shares a core with the
@@ -12,7 +12,10 @@ interface Talk {
 const head = (type: string, rest: string) => `HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\n${rest}\r\n\r\n`
 const chunk = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`
 
-const plain = Buffer.from(head('application/json', `content-length: ${Buffer.byteLength(plainAnswer)}`) + plainAnswer)
+const whole = (text: string) =>
+  Buffer.from(head('application/json', `content-length: ${Buffer.byteLength(text)}`) + text)
+const plain = whole(plainAnswer)
+const message = whole(plainMessage)
 const streamHead = head('text/event-stream', 'transfer-encoding: chunked')
 const streams = { plain: writesOf(false), withUsage: writesOf(true) }
 
@@ -55,7 +58,7 @@ function requestEnd(pending: string): number {
 function answer(socket: Bun.Socket<Talk>, request: string): void {
   // Spaces after a colon differ between those who write the body anew and those who pass it on.
   if (!/"stream": ?true/.test(request)) {
-    socket.write(plain)
+    socket.write(request.startsWith('POST /v1/messages ') ? message : plain)
     return
   }
   const writes = /"include_usage": ?true/.test(request) ? streams.withUsage : streams.plain

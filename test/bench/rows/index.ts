@@ -9,6 +9,7 @@ import { portkeyRows } from './portkey.ts'
 import { recordRows } from './records.ts'
 import { sluiceRows } from './sluice.ts'
 import { snapshotRows } from './snapshot.ts'
+import { translatedRows } from './translated.ts'
 
 /** Every row, in the order of the table. */
 export const rows: Row[] = [
@@ -17,6 +18,7 @@ export const rows: Row[] = [
   ...nginxRows,
   ...portkeyRows,
   ...sluiceRows,
+  ...translatedRows,
   ...latencyRows,
   ...durabilityRows,
   ...memoryRows,
