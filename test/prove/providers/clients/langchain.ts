@@ -85,6 +85,7 @@ async function gathered(model: ChatOpenAI, messages: BaseMessage[], options: obj
 
 /** Of several reasoning items the last stands in `additional_kwargs`; the answer's own items have all of them. */
 function thoughtOf({ additional_kwargs: more, response_metadata: metadata }: AIMessage): string {
+  if (typeof more.reasoning_content === 'string') return more.reasoning_content
   const items = (metadata.output ?? [more.reasoning]) as ({ type: string; summary?: { text: string }[] } | undefined)[]
   return items.flatMap((item) => (item?.summary ?? []).map(({ text }) => text)).join('')
 }
