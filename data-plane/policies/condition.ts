@@ -7,7 +7,7 @@ import type { RequestFacts } from './facts.ts'
 /** Whether something holds; undefined where it cannot be told. */
 export type Holds = boolean | undefined
 
-/** When a policy applies, beyond whose request it is. Null = not asked. */
+/** When a policy applies, beyond whose request it is; or which requests a target is for. Null = not asked. */
 export interface RunningCondition {
   /** Each as it is kept; null = any value will do. */
   readonly labels: readonly { readonly key: string; readonly value: string | null }[]
@@ -64,7 +64,7 @@ export function runningCondition(
     ...(at?.kind === 'TIER' ? [places.tiers[at.at]!] : []),
   ]
   return Object.freeze({
-    labels: labels as RunningCondition['labels'],
+    labels: Object.freeze(labels.map(Object.freeze)) as RunningCondition['labels'],
     dialects: asked.dialect ? new Set(asked.dialect) : null,
     streamed: asked.streamed ?? null,
     tools: asked.tools ?? null,
@@ -72,7 +72,7 @@ export function runningCondition(
     minInputTokens: asked.minInputTokens ?? null,
     maxInputTokens: asked.maxInputTokens ?? null,
     providers: providersOf(asked, at, places),
-    models,
+    models: Object.freeze(models),
     regions: asked.regions ? new Set(asked.regions) : null,
     external: asked.external ?? null,
     unknown: Object.keys(asked).find((name) => !Object.hasOwn(known, name)) ?? (unkept ? `label ${unkept.key}` : null),
@@ -117,7 +117,11 @@ const is = (wanted: boolean | null, own: Holds): Holds =>
   wanted === null ? true : own === undefined ? undefined : own === wanted
 
 /** The part that is asked of each place a request may go to. */
-export function holdsForTarget(condition: RunningCondition, { model }: RunningTarget, facts: RequestFacts): Holds {
+export function holdsForTarget(
+  condition: RunningCondition,
+  { model }: Pick<RunningTarget, 'model'>,
+  facts: RequestFacts,
+): Holds {
   const { providers, models, regions, external, minInputTokens, maxInputTokens } = condition
   if (providers && !providers.has(model.provider)) return false
   for (const set of models) if (!set.has(model)) return false

@@ -5,6 +5,7 @@ import * as models from './models.ts'
 import * as organisation from './organisation.ts'
 import * as policies from './policies.ts'
 import * as prices from './prices.ts'
+import * as routes from './routes.ts'
 
 const declared = {
   tenant: organisation.tenant,
@@ -17,7 +18,7 @@ const declared = {
   model: models.model,
   tier: models.tier,
   alias: models.alias,
-  route: models.route,
+  route: routes.route,
   priceSheet: prices.priceSheet,
   policy: policies.policy,
   dataPlane: organisation.dataPlane,
@@ -61,3 +62,4 @@ export * from './models.ts'
 export { type DataClass, type Role, roles } from './organisation.ts'
 export { failureModes, type PolicyKind, policyKinds, policyModes, type RoutingPolicy } from './policies.ts'
 export { type Meter, meters } from './prices.ts'
+export * from './routes.ts'

@@ -47,10 +47,11 @@ function configOf(upstream: string): SnapshotConfig {
       {
         id: mintId('route'),
         strategy: 'PRIORITY',
-        targets: [{ model: 0, credential: 0, weight: 1 }],
+        targets: [{ model: 0, credential: 0, weight: 1, when: null }],
         retry: { attempts: 1, on: [], backoffMs: 5 },
         timeouts: { firstByteMs: 30_000, idleMs: 30_000, totalMs: 60_000 },
         breaker: { failures: 100, windowMs: 10_000, coolDownMs: 10_000 },
+        stickyHeader: null,
       },
     ],
     models: [modelOf()],
@@ -85,6 +86,7 @@ function modelOf(): SnapshotConfig['models'][number] {
     contextTokens: 128_000,
     maxOutputTokens: 16_000,
     defaultOutputTokens: null,
+    reasoning: false,
     bounds: {
       tokensPerMessage: 16,
       tokensPerTool: 64,

@@ -26,7 +26,7 @@ export interface Setup {
   baseUrl: string
   /** Targets of the one route, as model names at the provider; each is a model of its own. */
   targets?: string[]
-  strategy?: 'PRIORITY' | 'WEIGHTED'
+  strategy?: SnapshotConfig['routes'][number]['strategy']
   weights?: number[]
   retry?: Partial<SnapshotConfig['routes'][number]['retry']>
   timeouts?: Partial<SnapshotConfig['routes'][number]['timeouts']>
@@ -209,7 +209,7 @@ function routeOf(setup: Setup, names: string[]): SnapshotConfig['routes'][number
     id: mintId('route'),
     strategy: setup.strategy ?? 'PRIORITY',
     targets: names.map((_, model) => ({
-      ...{ model, credential: providerAt(setup, model), weight: setup.weights?.[model] ?? 1 },
+      ...{ model, credential: providerAt(setup, model), weight: setup.weights?.[model] ?? 1, when: null },
     })),
     retry: {
       attempts: 3,
@@ -219,6 +219,7 @@ function routeOf(setup: Setup, names: string[]): SnapshotConfig['routes'][number
     },
     timeouts: { firstByteMs: 5_000, idleMs: 5_000, totalMs: 20_000, ...setup.timeouts },
     breaker: setup.breaker ?? { failures: 100, windowMs: 10_000, coolDownMs: 10_000 },
+    stickyHeader: null,
   }
 }
 
@@ -234,6 +235,7 @@ function modelOf(setup: Setup, name: string, provider: number): SnapshotConfig['
     contextTokens: 8_000,
     maxOutputTokens: 1_000,
     defaultOutputTokens: null,
+    reasoning: false,
     bounds: {
       tokensPerMessage: 16,
       tokensPerTool: 64,

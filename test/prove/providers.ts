@@ -4,15 +4,16 @@ import { join } from 'node:path'
 import { type ModelServer, modelServer } from '../real/model-server.ts'
 import { Checks, type Proof, type ProofOptions } from './parts/proof.ts'
 import { type Sluice, startSluice } from './parts/sluice.ts'
-import { families } from './providers/cells.ts'
-import { declarationOf, openRooms, type Room, secretsOf } from './providers/house.ts'
 import { amazonReads } from './providers/amazon.ts'
 import { meetRefusals } from './providers/attempts.ts'
+import { families } from './providers/cells.ts'
+import { declarationOf, openRooms, type Room, secretsOf } from './providers/house.ts'
 import { allClients, playMatrix } from './providers/matrix.ts'
 import { playReal, type RealName, realCodecs, realDeclaration } from './providers/real-cells.ts'
 
 const proof: Proof = {
-  shows: 'every SDK meets every vendor: text, tools, images, schemas, reasoning, errors and cached tokens, in each other’s words',
+  shows:
+    'every SDK meets every vendor: text, tools, images, schemas, reasoning, errors and cached tokens, in each other’s words',
   async run(options) {
     const rooms = openRooms()
     const folder = mkdtempSync(join(tmpdir(), 'sluice-proof-'))
@@ -50,8 +51,12 @@ async function story({ say, length }: ProofOptions, sluice: Sluice, rooms: Room[
   say('every client meets every refusal, with the retries that it makes by itself')
   const attempts = await refusals
   console.log(`${attempts.table}\n`)
-  for (const sentence of [...matrix.short, ...amazon.short, ...real.short, ...attempts.short]) checks.that(false, sentence)
-  return { figures: { ...matrix.figures, ...amazon.figures, ...real.figures, ...attempts.figures }, short: checks.short }
+  for (const sentence of [...matrix.short, ...amazon.short, ...real.short, ...attempts.short])
+    checks.that(false, sentence)
+  return {
+    figures: { ...matrix.figures, ...amazon.figures, ...real.figures, ...attempts.figures },
+    short: checks.short,
+  }
 }
 
 /** Waits until the gateway lists a name that was declared. */

@@ -25,8 +25,11 @@ export async function amazonReads(stage: Stage): Promise<{ short: string[]; figu
         usage: [usage?.fresh, usage?.output, usage?.cached, (usage?.write5m ?? 0) + (usage?.write1h ?? 0)],
       }
       if (JSON.stringify(told) !== JSON.stringify(expected))
-        short.push(`@aws-sdk/client-bedrock-runtime reads ${JSON.stringify(told)} of ${id} instead of ${JSON.stringify(expected)}`)
-      if (visit?.wrong !== null) short.push(`the scripted Bedrock refuses @aws-sdk/client-bedrock-runtime: ${visit?.wrong}`)
+        short.push(
+          `@aws-sdk/client-bedrock-runtime reads ${JSON.stringify(told)} of ${id} instead of ${JSON.stringify(expected)}`,
+        )
+      if (visit?.wrong !== null)
+        short.push(`the scripted Bedrock refuses @aws-sdk/client-bedrock-runtime: ${visit?.wrong}`)
     }
   await expectFault(client, short)
   return { short, figures: { amazon: scenes.length * 2 + 1 } }
@@ -35,7 +38,9 @@ export async function amazonReads(stage: Stage): Promise<{ short: string[]; figu
 /** Bun has no server of plain HTTP/2, which is what this client speaks; all but the connection is its own. */
 async function handle({ method, hostname, port, path, headers, body }: Json) {
   const answer = await fetch(`http://${hostname}:${port}${path}`, { method, headers, body })
-  return { response: { statusCode: answer.status, headers: Object.fromEntries(answer.headers), body: answer.body } as never }
+  return {
+    response: { statusCode: answer.status, headers: Object.fromEntries(answer.headers), body: answer.body } as never,
+  }
 }
 
 const requestOf = (scene: Scene, id: string): Json => ({
@@ -57,7 +62,9 @@ const countsOf = (usage: Json) => [
 async function readWhole(client: BedrockRuntimeClient, request: Json) {
   const { output, usage } = await client.send(new ConverseCommand(request))
   const content: Json[] = output?.message?.content ?? []
-  const reasoning = content.map(({ reasoningContent: each }) => (each ? each.reasoningText.text + each.reasoningText.signature : ''))
+  const reasoning = content.map(({ reasoningContent: each }) =>
+    each ? each.reasoningText.text + each.reasoningText.signature : '',
+  )
   return {
     text: content.map(({ text }) => text ?? '').join(''),
     thought: reasoning.join(''),
@@ -87,6 +94,7 @@ async function expectFault(client: BedrockRuntimeClient, short: string[]): Promi
     short.push('@aws-sdk/client-bedrock-runtime takes the scripted exception for an answer')
   } catch (error) {
     const { name } = error as Error
-    if (name !== 'ServiceUnavailableException') short.push(`@aws-sdk/client-bedrock-runtime reads ${name} for the scripted exception`)
+    if (name !== 'ServiceUnavailableException')
+      short.push(`@aws-sdk/client-bedrock-runtime reads ${name} for the scripted exception`)
   }
 }

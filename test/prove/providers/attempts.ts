@@ -51,22 +51,33 @@ export async function meetRefusals(clients: Client[], rooms: Room[]): Promise<At
     const faults = []
     if (error === '') faults.push('it was taken for an answer')
     if (attempts < 1) faults.push(`it did not reach the vendor: ${error}`)
-    if (!kinds[kind] && attempts > 1 && !(client.headstrong && byStatus.has(kind))) faults.push(`${attempts} attempts, though none helps`)
+    if (!kinds[kind] && attempts > 1 && !(client.headstrong && byStatus.has(kind)))
+      faults.push(`${attempts} attempts, though none helps`)
     if (attempts > most) faults.push(`${attempts} attempts`)
     if (longestSleepMs > sleepMsMax) faults.push(`it slept for ${longestSleepMs} ms`)
     return faults.map((fault) => `${client.name} meets ${kind}: ${fault}`)
   })
   const longest = Math.max(...met.map(({ longestSleepMs }) => longestSleepMs))
-  const figures = { attempts: met.reduce((sum, { attempts }) => sum + attempts, 0), longestSleepS: (longest / 1_000).toFixed(1) }
+  const figures = {
+    attempts: met.reduce((sum, { attempts }) => sum + attempts, 0),
+    longestSleepS: (longest / 1_000).toFixed(1),
+  }
   return { table: tableOf(clients, met), short, figures }
 }
 
 async function meet(client: Client, kind: Kind, rooms: Room[]): Promise<Met> {
-  const { stage } = rooms.find((room) => room.stage.vendor.name === (client.dialect === 'anthropic' ? 'openai' : 'anthropic'))!
+  const { stage } = rooms.find(
+    (room) => room.stage.vendor.name === (client.dialect === 'anthropic' ? 'openai' : 'anthropic'),
+  )!
   const id = `${client.name} ${kind}`.replaceAll(' ', '_')
   let error = ''
   try {
-    await client.ask({ model: `${families[client.dialect]}-${stage.vendor.name}-${id}`, scene: kind, id, streamed: false })
+    await client.ask({
+      model: `${families[client.dialect]}-${stage.vendor.name}-${id}`,
+      scene: kind,
+      id,
+      streamed: false,
+    })
   } catch (thrown) {
     error = String(thrown)
   }
@@ -80,7 +91,12 @@ function tableOf(clients: Client[], met: Met[]): string {
   const names = Object.keys(kinds) as Kind[]
   const head = ['attempts'.padEnd(20), ...names.map((name) => name.replace('status-', '').padEnd(10))].join('')
   const rows = clients.map((client) =>
-    [client.name.padEnd(20), ...names.map((kind) => String(met.find((each) => each.client === client && each.kind === kind)!.attempts).padEnd(10))].join(''),
+    [
+      client.name.padEnd(20),
+      ...names.map((kind) =>
+        String(met.find((each) => each.client === client && each.kind === kind)!.attempts).padEnd(10),
+      ),
+    ].join(''),
   )
   return [head, ...rows].join('\n')
 }

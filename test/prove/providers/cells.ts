@@ -1,5 +1,16 @@
 import type { Client, Told } from './clients/client.ts'
-import { called, instructions, lastWords, plainText, pictureSeen, results, type Scene, structured, thought, type Usage } from './scenes.ts'
+import {
+  called,
+  instructions,
+  lastWords,
+  pictureSeen,
+  plainText,
+  results,
+  type Scene,
+  structured,
+  thought,
+  type Usage,
+} from './scenes.ts'
 import type { Stage, Visit } from './vendors/stage.ts'
 
 /** The columns of the matrix: which scenes are played, and in which manners. */
@@ -101,7 +112,10 @@ export const visitsOf = ({ stage, id }: Pick<Play, 'stage' | 'id'>): Visit[] => 
 
 /** The field that an `unsupported_feature` names, as the SDK tells it. */
 function unsupported(error: unknown): string | undefined {
-  const text = error instanceof Error ? `${error.message} ${JSON.stringify((error as { responseBody?: string }).responseBody ?? '')}` : ''
+  const text =
+    error instanceof Error
+      ? `${error.message} ${JSON.stringify((error as { responseBody?: string }).responseBody ?? '')}`
+      : ''
   return /'([^']+)' has no form in/.exec(text)?.[1]
 }
 
@@ -118,11 +132,18 @@ const checks = {
     usageSeen(play, told)
   },
   async tools(play: Play, told: Told) {
-    same(play, 'calls', told.calls.map(({ name, arguments: given }) => ({ name, arguments: given })), called)
+    same(
+      play,
+      'calls',
+      told.calls.map(({ name, arguments: given }) => ({ name, arguments: given })),
+      called,
+    )
     same(play, 'ids of calls', new Set(told.calls.map(({ id }) => id)).size, called.length)
     const second = await told.goOn()
     resultsHeard(play, second)
-    const replayed = visitsOf(play).at(-1)?.heard?.calls.map(({ name, arguments: given }) => ({ name, arguments: given }))
+    const replayed = visitsOf(play)
+      .at(-1)
+      ?.heard?.calls.map(({ name, arguments: given }) => ({ name, arguments: given }))
     same(play, 'calls replayed', replayed, called)
   },
   image: (play: Play, told: Told) => same(play, 'picture', told.text, pictureSeen),
@@ -153,9 +174,15 @@ const checks = {
 /** Some clients wrap a result before they send it, which is theirs to do. */
 function resultsHeard(play: Play, { text }: Told): void {
   const heard: { name: string; text: string }[] = JSON.parse(text)
-  same(play, 'results at the vendor', heard.map(({ name }) => name), called.map(({ name }) => name))
+  same(
+    play,
+    'results at the vendor',
+    heard.map(({ name }) => name),
+    called.map(({ name }) => name),
+  )
   for (const [at, { name }] of called.entries())
-    if (!heard[at]?.text.includes(results[name])) play.wrong.push(`the result of ${name} at the vendor: ${heard[at]?.text}`)
+    if (!heard[at]?.text.includes(results[name]))
+      play.wrong.push(`the result of ${name} at the vendor: ${heard[at]?.text}`)
 }
 
 /** Some scenes have to end in an error that says what the vendor said. */
@@ -164,7 +191,8 @@ function checkError(play: Play, error: unknown): void {
   const told = `${message} ${responseBody ?? ''}`
   if (play.scene === 'refused') {
     same(play, 'status', status ?? statusCode, 400)
-    if (!told.includes('the ledger is closed on Sundays')) play.wrong.push(`the vendor's sentence is not told: ${told.slice(0, 200)}`)
+    if (!told.includes('the ledger is closed on Sundays'))
+      play.wrong.push(`the vendor's sentence is not told: ${told.slice(0, 200)}`)
     same(play, 'attempts', visitsOf(play).length, 1)
   } else if (play.scene !== 'inside' && play.scene !== 'cut')
     play.wrong.push(`${(error as Error).constructor.name}: ${told.slice(0, 300)}`)

@@ -1,6 +1,6 @@
 import { families } from './cells.ts'
-import { azureDeployment, azureVendor, azureVersion } from './vendors/azure.ts'
 import { anthropicVendor } from './vendors/anthropic.ts'
+import { azureDeployment, azureVendor, azureVersion } from './vendors/azure.ts'
 import { bedrockModel, bedrockVendor } from './vendors/bedrock.ts'
 import { geminiModel, geminiVendor } from './vendors/gemini.ts'
 import { openaiChatVendor } from './vendors/openai-chat.ts'
@@ -35,7 +35,12 @@ export function openRooms(): Room[] {
   })
   const bedrockMore = `region: ${awsRegion}`
   return [
-    room(openaiChatVendor('openai', key('openai'), false), { platform: 'OPENAI', codec: 'OPENAI_CHAT', path: '/v1', model: 'gpt-5-mini' }),
+    room(openaiChatVendor('openai', key('openai'), false), {
+      platform: 'OPENAI',
+      codec: 'OPENAI_CHAT',
+      path: '/v1',
+      model: 'gpt-5-mini',
+    }),
     room(openaiChatVendor('compatible', key('compatible'), true), {
       ...{ platform: 'OPENAI_COMPATIBLE', codec: 'OPENAI_CHAT', path: '/v1', model: 'deepseek/reasoner' },
     }),
@@ -43,16 +48,29 @@ export function openRooms(): Room[] {
       ...{ platform: 'AZURE_OPENAI', codec: 'OPENAI_CHAT', path: '/openai', model: azureDeployment },
       more: `apiVersion: "${azureVersion}"`,
     }),
-    room(openaiResponsesVendor(key('responses')), { platform: 'OPENAI', codec: 'OPENAI_RESPONSES', path: '/v1', model: 'gpt-5' }),
+    room(openaiResponsesVendor(key('responses')), {
+      platform: 'OPENAI',
+      codec: 'OPENAI_RESPONSES',
+      path: '/v1',
+      model: 'gpt-5',
+    }),
     room(anthropicVendor(key('anthropic')), {
       ...{ platform: 'ANTHROPIC', codec: 'ANTHROPIC_MESSAGES', path: '/v1', model: 'claude-sonnet-4-5' },
     }),
-    room(geminiVendor(key('gemini')), { platform: 'GOOGLE_AI', codec: 'GEMINI_GENERATE', path: '/v1beta', model: geminiModel }),
+    room(geminiVendor(key('gemini')), {
+      platform: 'GOOGLE_AI',
+      codec: 'GEMINI_GENERATE',
+      path: '/v1beta',
+      model: geminiModel,
+    }),
     {
       ...room(bedrockVendor(awsKeys, awsRegion), {
         ...{ platform: 'AWS_BEDROCK', codec: 'BEDROCK_CONVERSE', path: '', model: bedrockModel, more: bedrockMore },
       }),
-      ...{ key: `${awsKeys.accessKeyId}:${awsKeys.secretAccessKey}:${awsKeys.sessionToken}`, credentialKind: 'AWS_KEYS' },
+      ...{
+        key: `${awsKeys.accessKeyId}:${awsKeys.secretAccessKey}:${awsKeys.sessionToken}`,
+        credentialKind: 'AWS_KEYS',
+      },
     },
   ]
 }
@@ -91,7 +109,8 @@ export function declarationOf(rooms: Room[]): string {
   })
   const lines = rooms.flatMap(({ stage }) =>
     Object.entries(prices).map(
-      ([meter, amount]) => `  - { model: model/${stage.vendor.name}, meter: ${meter}, amount: "${amount}", per: 1000000 }`,
+      ([meter, amount]) =>
+        `  - { model: model/${stage.vendor.name}, meter: ${meter}, amount: "${amount}", per: 1000000 }`,
     ),
   )
   const sheet = `kind: PriceSheet\nname: proof\ncurrency: USD\nlines:\n${lines.join('\n')}`

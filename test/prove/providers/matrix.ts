@@ -34,7 +34,9 @@ export async function playMatrix(sluice: Sluice, clients: Client[], rooms: Room[
   const wanted: Cell[] = clients.flatMap((client) =>
     rooms.flatMap(({ stage }) => names.map((column) => ({ client, stage, column }))),
   )
-  const cells = only ? wanted.filter(({ client, stage }) => only.every((word) => `${client.name} ${stage.vendor.name}`.includes(word))) : wanted
+  const cells = only
+    ? wanted.filter(({ client, stage }) => only.every((word) => `${client.name} ${stage.vendor.name}`.includes(word)))
+    : wanted
   const waiting = [...cells]
   const marked: Marked[] = []
   const play = async () => {
@@ -43,11 +45,16 @@ export async function playMatrix(sluice: Sluice, clients: Client[], rooms: Room[
   }
   await Promise.all(Array.from({ length: atOnce }, play))
   say(`${cells.length} cells played; reading their records`)
-  const records = await recordsOf(sluice, marked.flatMap(({ plays }) => plays))
+  const records = await recordsOf(
+    sluice,
+    marked.flatMap(({ plays }) => plays),
+  )
   for (const cell of marked) {
     for (const each of cell.plays) judgeRecords(each, records.get(each.alias))
     cell.why.push(...cell.plays.flatMap((each) => judgeUnsaid(each, records.get(each.alias) ?? [])))
-    const wrong: string[] = cell.plays.flatMap(({ wrong: found, scene, streamed }) => found.map((each) => `${scene}${streamed ? ' streamed' : ''}: ${each}`))
+    const wrong: string[] = cell.plays.flatMap(({ wrong: found, scene, streamed }) =>
+      found.map((each) => `${scene}${streamed ? ' streamed' : ''}: ${each}`),
+    )
     cell.mark = wrong.length > 0 ? 'FAIL' : cell.why.length > 0 || cell.plays.length === 0 ? '–' : 'ok'
     if (wrong.length > 0) cell.why = wrong
   }
@@ -60,7 +67,11 @@ function finding(marked: Marked[], clients: Client[], rooms: Room[]) {
   const head = ['client'.padEnd(20), 'upstream'.padEnd(11), ...names.map((name) => name.padEnd(9))].join('')
   const rows = clients.flatMap((client) =>
     rooms.map((room) =>
-      [client.name.padEnd(20), room.stage.vendor.name.padEnd(11), ...names.map((name) => (at(client, room, name)?.mark ?? '').padEnd(9))].join(''),
+      [
+        client.name.padEnd(20),
+        room.stage.vendor.name.padEnd(11),
+        ...names.map((name) => (at(client, room, name)?.mark ?? '').padEnd(9)),
+      ].join(''),
     ),
   )
   const unsaid = new Set(marked.filter(({ mark }) => mark === '–').flatMap(({ why }) => why))
@@ -68,8 +79,16 @@ function finding(marked: Marked[], clients: Client[], rooms: Room[]) {
   const count = (mark: Marked['mark']) => marked.filter((cell) => cell.mark === mark).length
   return {
     table: [head, ...rows, '', ...[...unsaid].sort().map((why) => `–  ${why}`)].join('\n'),
-    short: failed.map(({ client, stage, column, why }) => `${client.name} → ${stage.vendor.name}, ${column}: ${why[0]}`),
-    figures: { cells: marked.length, ok: count('ok'), unsaid: count('–'), failed: failed.length, exchanges: plays(marked) },
+    short: failed.map(
+      ({ client, stage, column, why }) => `${client.name} → ${stage.vendor.name}, ${column}: ${why[0]}`,
+    ),
+    figures: {
+      cells: marked.length,
+      ok: count('ok'),
+      unsaid: count('–'),
+      failed: failed.length,
+      exchanges: plays(marked),
+    },
   }
 }
 

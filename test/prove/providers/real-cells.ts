@@ -6,7 +6,11 @@ import type { Scene } from './scenes.ts'
 import { tools } from './scenes.ts'
 
 /** What a real model's server speaks itself: the same answers, with another codec of ours behind them. */
-export const realCodecs = { llama: 'OPENAI_CHAT', 'llama-responses': 'OPENAI_RESPONSES', 'llama-messages': 'ANTHROPIC_MESSAGES' }
+export const realCodecs = {
+  llama: 'OPENAI_CHAT',
+  'llama-responses': 'OPENAI_RESPONSES',
+  'llama-messages': 'ANTHROPIC_MESSAGES',
+}
 export type RealName = keyof typeof realCodecs
 
 export function realDeclaration(model: ModelServer): string {
@@ -53,11 +57,13 @@ function faultsOf(scene: Scene, { text, calls, usage }: Told): string[] {
   const faults: string[] = []
   if (!(usage.input > 0 && usage.output > 0)) faults.push(`usage ${JSON.stringify(usage)}`)
   if (scene === 'plain' && text === '') faults.push('no text')
-  if (scene === 'schema' && !/^\s*\{\s*"city"\s*:/.test(text)) faults.push(`not held to the schema: ${text.slice(0, 80)}`)
+  if (scene === 'schema' && !/^\s*\{\s*"city"\s*:/.test(text))
+    faults.push(`not held to the schema: ${text.slice(0, 80)}`)
   if (scene === 'tools')
     for (const { name, arguments: given } of calls.length > 0 ? calls : [{ name: 'none', arguments: {} }]) {
       const required = tools[name as keyof typeof tools]?.parameters.required
-      if (!required?.every((each) => each in (given as object))) faults.push(`call of ${name} with ${JSON.stringify(given)}`)
+      if (!required?.every((each) => each in (given as object)))
+        faults.push(`call of ${name} with ${JSON.stringify(given)}`)
     }
   return faults
 }
@@ -75,7 +81,8 @@ async function playPassing({ origin, key }: Door): Promise<string[]> {
       return [data.length, data[0]!.embedding.length > 100, usage.prompt_tokens > 0]
     }),
   )
-  for (const each of lengths) if (JSON.stringify(each) !== '[2,true,true]') short.push(`embeddings: ${JSON.stringify(each)}`)
+  for (const each of lengths)
+    if (JSON.stringify(each) !== '[2,true,true]') short.push(`embeddings: ${JSON.stringify(each)}`)
   const { choices } = await openai.completions.create({ model, prompt: 'One, two,', max_tokens: 8 })
   if (!choices[0]?.text) short.push('a completion without text')
   return short

@@ -52,22 +52,30 @@ const sent = (records: FlightRecord[] = []) => records.filter(({ attempts }) => 
 export function judgeRecords(play: Play, records: FlightRecord[] = []): void {
   const visits = visitsOf(play)
   const made = sent(records)
-  if (made.length !== visits.length) play.wrong.push(`${made.length} records of ${visits.length} requests at the vendor`)
+  if (made.length !== visits.length)
+    play.wrong.push(`${made.length} records of ${visits.length} requests at the vendor`)
   for (const [at, record] of made.entries()) {
     const { score, status } = visits[at] ?? {}
     const isAnswer = status === 200 && !score?.failure && !score?.cut
-    if (isAnswer !== (record.outcome === 'COMPLETED')) play.wrong.push(`outcome ${record.outcome} of an answer with ${status}`)
+    if (isAnswer !== (record.outcome === 'COMPLETED'))
+      play.wrong.push(`outcome ${record.outcome} of an answer with ${status}`)
     if (!isAnswer || !score) continue
     const expected = metersOf(score.usage)
-    const counted = Object.fromEntries(record.meters.filter(({ quantity }) => quantity > 0).map(({ meter, quantity }) => [meter, quantity]))
+    const counted = Object.fromEntries(
+      record.meters.filter(({ quantity }) => quantity > 0).map(({ meter, quantity }) => [meter, quantity]),
+    )
     const sorted = (meters: object) => JSON.stringify(Object.entries(meters).sort())
-    if (sorted(counted) !== sorted(expected)) play.wrong.push(`meters ${sorted(counted)} instead of ${sorted(expected)}`)
+    if (sorted(counted) !== sorted(expected))
+      play.wrong.push(`meters ${sorted(counted)} instead of ${sorted(expected)}`)
     if (record.meters.some(({ source }) => source !== 'REPORTED')) play.wrong.push('meters that were not reported')
-    if (record.cost.amount !== costOf(expected)) play.wrong.push(`cost ${record.cost.amount} instead of ${costOf(expected)}`)
+    if (record.cost.amount !== costOf(expected))
+      play.wrong.push(`cost ${record.cost.amount} instead of ${costOf(expected)}`)
   }
 }
 
 function costOf(meters: Record<string, number>): string {
-  const costs = Object.entries(meters).map(([meter, quantity]) => (parseAmount(prices[meter]!)! * BigInt(quantity)) / 1_000_000n)
+  const costs = Object.entries(meters).map(
+    ([meter, quantity]) => (parseAmount(prices[meter]!)! * BigInt(quantity)) / 1_000_000n,
+  )
   return formatAmount(costs.reduce((sum, cost) => sum + cost, 0n))
 }

@@ -139,7 +139,13 @@ function usageOf(scene: Scene, kinds: readonly (keyof Usage)[]): Usage {
 /** What a vendor answers to a request that it understood. */
 export function perform(heard: Heard, kinds: readonly (keyof Usage)[], thoughtsShown: boolean): Score {
   const cue = readCue(heard.userText)
-  const score: Score = { reasoned: false, thought: '', text: '', calls: [], usage: usageOf(cue?.scene ?? 'plain', kinds) }
+  const score: Score = {
+    reasoned: false,
+    thought: '',
+    text: '',
+    calls: [],
+    usage: usageOf(cue?.scene ?? 'plain', kinds),
+  }
   const fault = heard.faults[0]
   if (fault) return { ...score, failure: { status: 400, message: fault } }
   if (!cue) return { ...score, failure: { status: 400, message: 'the user asks for no scene' } }
@@ -178,8 +184,12 @@ function callsOf(id: string, { tools: offered }: Heard): Score['calls'] {
 /** The object as text where a schema is asked for; some clients ask by a tool that has it. */
 function structuredAs({ schema: asked, tools: offered }: Heard, id: string, score: Score): Score {
   const tool = offered.find(({ parameters }) => isWantedSchema(parameters))
-  if (tool && asked === undefined) return { ...score, calls: [{ id: `${id}_0`, name: tool.name, arguments: structured }] }
-  return { ...score, text: JSON.stringify(isWantedSchema(asked) ? structured : { not: 'the schema', was: asked ?? null }) }
+  if (tool && asked === undefined)
+    return { ...score, calls: [{ id: `${id}_0`, name: tool.name, arguments: structured }] }
+  return {
+    ...score,
+    text: JSON.stringify(isWantedSchema(asked) ? structured : { not: 'the schema', was: asked ?? null }),
+  }
 }
 
 /** A first turn reasons and calls a tool; the second says whether the reasoning came back as it was. */

@@ -32,7 +32,8 @@ export function judgeUnsaid(play: Play, records: FlightRecord[]): string[] {
   }
   for (const part of missing) {
     const reason = unsaid(play, part, records)
-    if (reason === undefined) play.wrong.push(`reasoning was not ${part}; lossy: ${records.map(({ lossy }) => lossy.join(' ')).join(', ')}`)
+    if (reason === undefined)
+      play.wrong.push(`reasoning was not ${part}; lossy: ${records.map(({ lossy }) => lossy.join(' ')).join(', ')}`)
     else why.push(`${client.name} → ${vendor}: ${reason}`)
   }
   return why

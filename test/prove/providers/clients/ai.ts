@@ -3,7 +3,18 @@ import { createGoogleGenerativeAI } from '@ai-sdk/google'
 import { createOpenAI } from '@ai-sdk/openai'
 import { generateText, jsonSchema, type LanguageModel, type ModelMessage, Output, streamText, tool } from 'ai'
 import { picture, results, schema, type ToolName } from '../scenes.ts'
-import { type Ask, type Client, type Door, outputTokens, system, thinkingTokens, type Told, toolList, wantsTools, wordsOf } from './client.ts'
+import {
+  type Ask,
+  type Client,
+  type Door,
+  outputTokens,
+  system,
+  type Told,
+  thinkingTokens,
+  toolList,
+  wantsTools,
+  wordsOf,
+} from './client.ts'
 
 /** The AI SDK with each of its vendor packages. */
 export function aiClients({ origin, key }: Door): Client[] {
@@ -21,13 +32,17 @@ export function aiClients({ origin, key }: Door): Client[] {
 type Call = (name: string) => LanguageModel
 
 function clientOf(dialect: Client['dialect'], model: Call): Client {
-  const leaves = { chat: ['shown', 'replayed'] as const, responses: ['unsigned'] as const, anthropic: [], gemini: [] }[dialect]
+  const leaves = { chat: ['shown', 'replayed'] as const, responses: ['unsigned'] as const, anthropic: [], gemini: [] }[
+    dialect
+  ]
   return { name: `ai ${dialect}`, dialect, leaves, headstrong: true, ask: (given) => ask(model, given, opening(given)) }
 }
 
 function opening(given: Ask): ModelMessage[] {
   const image = { type: 'file' as const, data: picture, mediaType: 'image/png' }
-  return [{ role: 'user', content: [{ type: 'text', text: wordsOf(given) }, ...(given.scene === 'image' ? [image] : [])] }]
+  return [
+    { role: 'user', content: [{ type: 'text', text: wordsOf(given) }, ...(given.scene === 'image' ? [image] : [])] },
+  ]
 }
 
 globalThis.AI_SDK_LOG_WARNINGS = false
@@ -49,8 +64,14 @@ async function ask(model: Call, given: Ask, messages: ModelMessage[]): Promise<T
     ...(given.scene === 'schema' && { output: Output.object({ schema: jsonSchema(schema as never) }) }),
     ...(given.scene === 'thinking' ? { providerOptions: thinking } : { providerOptions: { openai: { store: false } } }),
   }
-  const { text, reasoningText, toolCalls, usage, response } = given.streamed ? await streamed(params) : await generateText(params)
-  const calls = toolCalls.map(({ toolCallId, toolName, input }) => ({ id: toolCallId, name: toolName, arguments: input }))
+  const { text, reasoningText, toolCalls, usage, response } = given.streamed
+    ? await streamed(params)
+    : await generateText(params)
+  const calls = toolCalls.map(({ toolCallId, toolName, input }) => ({
+    id: toolCallId,
+    name: toolName,
+    arguments: input,
+  }))
   return {
     text,
     thought: reasoningText ?? '',

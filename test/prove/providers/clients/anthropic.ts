@@ -1,6 +1,17 @@
 import Anthropic from '@anthropic-ai/sdk'
 import { picture, results, schema, type ToolName } from '../scenes.ts'
-import { type Ask, type Client, type Door, outputTokens, system, thinkingTokens, type Told, toolList, wantsTools, wordsOf } from './client.ts'
+import {
+  type Ask,
+  type Client,
+  type Door,
+  outputTokens,
+  system,
+  type Told,
+  thinkingTokens,
+  toolList,
+  wantsTools,
+  wordsOf,
+} from './client.ts'
 
 type Messages = Anthropic.MessageParam[]
 
@@ -22,7 +33,9 @@ async function ask(anthropic: Anthropic, given: Ask, messages: Messages): Promis
     ...(wantsTools(given) && {
       tools: toolList.map(({ parameters, ...tool }) => ({ ...tool, input_schema: parameters as never })),
     }),
-    ...(given.scene === 'schema' && { output_config: { format: { type: 'json_schema' as const, schema: { ...schema } } } }),
+    ...(given.scene === 'schema' && {
+      output_config: { format: { type: 'json_schema' as const, schema: { ...schema } } },
+    }),
   }
   const message = given.streamed
     ? await anthropic.messages.stream(params).finalMessage()

@@ -1,6 +1,17 @@
 import { type Content, type FunctionCall, type GenerateContentResponse, GoogleGenAI, type Part } from '@google/genai'
 import { picture, results, schema, type ToolName } from '../scenes.ts'
-import { type Ask, type Client, type Door, outputTokens, system, thinkingTokens, type Told, toolList, wantsTools, wordsOf } from './client.ts'
+import {
+  type Ask,
+  type Client,
+  type Door,
+  outputTokens,
+  system,
+  type Told,
+  thinkingTokens,
+  toolList,
+  wantsTools,
+  wordsOf,
+} from './client.ts'
 
 export function geminiClient({ origin, key }: Door): Client {
   const google = new GoogleGenAI({ apiKey: key, httpOptions: { baseUrl: origin } })
@@ -43,7 +54,8 @@ async function ask(google: GoogleGenAI, given: Ask, contents: Content[]): Promis
       ...{ input: usage?.promptTokenCount ?? 0, cached: usage?.cachedContentTokenCount ?? 0 },
       output: (usage?.candidatesTokenCount ?? 0) + (usage?.thoughtsTokenCount ?? 0),
     },
-    goOn: () => ask(google, given, [...contents, { role: 'model', parts }, { role: 'user', parts: called.map(resultOf) }]),
+    goOn: () =>
+      ask(google, given, [...contents, { role: 'model', parts }, { role: 'user', parts: called.map(resultOf) }]),
   }
 }
 

@@ -1,8 +1,25 @@
-import { AIMessage, type AIMessageChunk, type BaseMessage, HumanMessage, SystemMessage, ToolMessage } from '@langchain/core/messages'
+import {
+  AIMessage,
+  type AIMessageChunk,
+  type BaseMessage,
+  HumanMessage,
+  SystemMessage,
+  ToolMessage,
+} from '@langchain/core/messages'
 import { concat } from '@langchain/core/utils/stream'
 import { ChatOpenAI } from '@langchain/openai'
 import { picture, results, schema, type ToolName } from '../scenes.ts'
-import { type Ask, type Client, type Door, outputTokens, system, type Told, toolList, wantsTools, wordsOf } from './client.ts'
+import {
+  type Ask,
+  type Client,
+  type Door,
+  outputTokens,
+  system,
+  type Told,
+  toolList,
+  wantsTools,
+  wordsOf,
+} from './client.ts'
 
 /** LangChain's OpenAI package, over chat completions and over responses. */
 export function langchainClients({ origin, key }: Door, maxRetries?: number): Client[] {
@@ -39,7 +56,10 @@ async function ask(model: ChatOpenAI, given: Ask, messages: BaseMessage[]): Prom
       strict: false,
     }),
     ...(given.scene === 'schema' && {
-      response_format: { type: 'json_schema' as const, json_schema: { name: 'weather', strict: true, schema: { ...schema } } },
+      response_format: {
+        type: 'json_schema' as const,
+        json_schema: { name: 'weather', strict: true, schema: { ...schema } },
+      },
     }),
   }
   const message = given.streamed ? await gathered(model, messages, options) : await model.invoke(messages, options)

@@ -2,7 +2,17 @@ import OpenAI, { AzureOpenAI } from 'openai'
 import type { ChatCompletion, ChatCompletionMessageParam } from 'openai/resources/chat/completions'
 import { picture, results, schema, type ToolName } from '../scenes.ts'
 import type { Json } from '../vendors/vendor.ts'
-import { type Ask, type Client, type Door, outputTokens, system, type Told, toolList, wantsTools, wordsOf } from './client.ts'
+import {
+  type Ask,
+  type Client,
+  type Door,
+  outputTokens,
+  system,
+  type Told,
+  toolList,
+  wantsTools,
+  wordsOf,
+} from './client.ts'
 
 export function openaiChatClient({ origin, key }: Door): Client {
   const openai = new OpenAI({ baseURL: `${origin}/v1`, apiKey: key })
@@ -28,14 +38,21 @@ async function ask(openai: OpenAI, given: Ask, messages: ChatCompletionMessagePa
   const params = {
     ...{ model: given.model, messages, max_completion_tokens: outputTokens },
     ...(given.scene === 'thinking' && { reasoning_effort: 'medium' as const }),
-    ...(wantsTools(given) && { tools: toolList.map((tool) => ({ type: 'function' as const, function: { ...tool, strict: false } as never })) }),
+    ...(wantsTools(given) && {
+      tools: toolList.map((tool) => ({ type: 'function' as const, function: { ...tool, strict: false } as never })),
+    }),
     ...(given.scene === 'schema' && {
-      response_format: { type: 'json_schema' as const, json_schema: { name: 'weather', strict: true, schema: { ...schema } } },
+      response_format: {
+        type: 'json_schema' as const,
+        json_schema: { name: 'weather', strict: true, schema: { ...schema } },
+      },
     }),
   }
   const { message, usage } = given.streamed
     ? await gathered(openai, params)
-    : await openai.chat.completions.create(params).then((answer) => ({ message: answer.choices[0]!.message as Json, usage: answer.usage }))
+    : await openai.chat.completions
+        .create(params)
+        .then((answer) => ({ message: answer.choices[0]!.message as Json, usage: answer.usage }))
   const calls = (message.tool_calls ?? []).map(({ id, function: { name, arguments: text } }: Json) => ({
     ...{ id, name, arguments: JSON.parse(text) },
   }))
@@ -60,12 +77,18 @@ const resultOf = ({ id, name }: { id: string; name: ToolName }): ChatCompletionM
 async function gathered(openai: OpenAI, params: Json): Promise<{ message: Json; usage: ChatCompletion['usage'] }> {
   const message: Json = { role: 'assistant', content: null }
   let usage: ChatCompletion['usage']
-  const stream = await openai.chat.completions.create({ ...params, stream: true, stream_options: { include_usage: true } })
+  const stream = await openai.chat.completions.create({
+    ...params,
+    stream: true,
+    stream_options: { include_usage: true },
+  })
   for await (const chunk of stream as unknown as AsyncIterable<Json>) {
     usage = chunk.usage ?? usage
     const delta: Json = chunk.choices[0]?.delta ?? {}
-    for (const name of ['content', 'reasoning_content']) if (delta[name]) message[name] = (message[name] ?? '') + delta[name]
-    if (delta.reasoning_details) message.reasoning_details = [...(message.reasoning_details ?? []), ...delta.reasoning_details]
+    for (const name of ['content', 'reasoning_content'])
+      if (delta[name]) message[name] = (message[name] ?? '') + delta[name]
+    if (delta.reasoning_details)
+      message.reasoning_details = [...(message.reasoning_details ?? []), ...delta.reasoning_details]
     for (const { index, function: called, ...rest } of delta.tool_calls ?? []) {
       message.tool_calls ??= []
       message.tool_calls[index] ??= { ...rest, type: 'function', function: { name: '', arguments: '' } }

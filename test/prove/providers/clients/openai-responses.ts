@@ -2,7 +2,17 @@ import OpenAI from 'openai'
 import type { ResponseInput } from 'openai/resources/responses/responses'
 import { picture, results, schema, type ToolName } from '../scenes.ts'
 import type { Json } from '../vendors/vendor.ts'
-import { type Ask, type Client, type Door, outputTokens, system, type Told, toolList, wantsTools, wordsOf } from './client.ts'
+import {
+  type Ask,
+  type Client,
+  type Door,
+  outputTokens,
+  system,
+  type Told,
+  toolList,
+  wantsTools,
+  wordsOf,
+} from './client.ts'
 
 export function openaiResponsesClient({ origin, key }: Door): Client {
   const openai = new OpenAI({ baseURL: `${origin}/v1`, apiKey: key })
@@ -19,9 +29,14 @@ async function ask(openai: OpenAI, given: Ask, input: ResponseInput): Promise<To
   const params = {
     ...{ model: given.model, input, instructions: system, max_output_tokens: outputTokens, store: false },
     ...(given.scene === 'thinking' && {
-      ...{ reasoning: { effort: 'medium' as const, summary: 'auto' as const }, include: ['reasoning.encrypted_content' as const] },
+      ...{
+        reasoning: { effort: 'medium' as const, summary: 'auto' as const },
+        include: ['reasoning.encrypted_content' as const],
+      },
     }),
-    ...(wantsTools(given) && { tools: toolList.map((tool) => ({ type: 'function' as const, ...tool, strict: false }) as never) }),
+    ...(wantsTools(given) && {
+      tools: toolList.map((tool) => ({ type: 'function' as const, ...tool, strict: false }) as never),
+    }),
     ...(given.scene === 'schema' && {
       text: { format: { type: 'json_schema' as const, name: 'weather', strict: true, schema: { ...schema } } },
     }),
@@ -34,7 +49,9 @@ async function ask(openai: OpenAI, given: Ask, input: ResponseInput): Promise<To
   )
   return {
     text: response.output_text,
-    thought: response.output.flatMap((item) => (item.type === 'reasoning' ? item.summary.map(({ text }) => text) : [])).join(''),
+    thought: response.output
+      .flatMap((item) => (item.type === 'reasoning' ? item.summary.map(({ text }) => text) : []))
+      .join(''),
     calls,
     usage: {
       input: response.usage?.input_tokens ?? 0,

@@ -1,5 +1,5 @@
 import { type Failure, type Heard, nothingHeard, pieces, type Score, thoughtSignature, type Usage } from '../scenes.ts'
-import { openaiErrorHeaders } from "./openai-errors.ts"
+import { openaiErrorHeaders } from './openai-errors.ts'
 import { firstHalf, type Json, sse, strangers, type Vendor, type Wrong } from './vendor.ts'
 
 const members =
@@ -40,12 +40,18 @@ function hear(body: Json): Heard {
   const { faults } = heard
   strangers(body, members, 'body', faults)
   if (!Number.isInteger(body.max_tokens)) faults.push('max_tokens: Field required')
-  heard.system = typeof body.system === 'string' ? body.system : (body.system ?? []).map((block: Json) => block.text).join('')
+  heard.system =
+    typeof body.system === 'string' ? body.system : (body.system ?? []).map((block: Json) => block.text).join('')
   heard.thinks = body.thinking?.type === 'enabled' || body.thinking?.type === 'adaptive'
   heard.shows = body.thinking?.display !== 'omitted'
   if (body.thinking?.type === 'enabled') hearBudget(body, faults)
   for (const tool of body.tools ?? []) {
-    strangers(tool, 'name description input_schema cache_control strict type eager_input_streaming defer_loading allowed_callers input_examples', 'tools', faults)
+    strangers(
+      tool,
+      'name description input_schema cache_control strict type eager_input_streaming defer_loading allowed_callers input_examples',
+      'tools',
+      faults,
+    )
     if (tool.input_schema?.type !== 'object') faults.push('tools.input_schema.type: Field required')
     heard.tools.push({ name: tool.name, parameters: tool.input_schema })
   }
@@ -59,7 +65,8 @@ function hearBudget({ thinking, max_tokens, temperature, tool_choice: choice }: 
   if (!(thinking.budget_tokens >= 1_024)) faults.push('thinking.budget_tokens: must be at least 1024')
   if (thinking.budget_tokens >= max_tokens) faults.push('`max_tokens` must be greater than `thinking.budget_tokens`')
   if (temperature !== undefined && temperature !== 1) faults.push('`temperature` may only be set to 1 when thinking')
-  if (choice?.type === 'any' || choice?.type === 'tool') faults.push('Thinking may not be enabled when tool_choice forces tool use')
+  if (choice?.type === 'any' || choice?.type === 'tool')
+    faults.push('Thinking may not be enabled when tool_choice forces tool use')
 }
 
 function hearMessages(messages: Json[], heard: Heard): void {
@@ -134,7 +141,15 @@ function usageOf({ fresh, cached, write5m, write1h, output, reasoning }: Usage):
 }
 
 function messageOf(model: string, content: Json[]): object {
-  return { id: 'msg_scripted', type: 'message', role: 'assistant', model, content, stop_reason: null, stop_sequence: null }
+  return {
+    id: 'msg_scripted',
+    type: 'message',
+    role: 'assistant',
+    model,
+    content,
+    stop_reason: null,
+    stop_sequence: null,
+  }
 }
 
 function blocksOf({ reasoned, thought, text, calls }: Omit<Score, 'usage'>): Json[] {
@@ -178,9 +193,17 @@ function blockEvents(block: Json, index: number): Json[] {
       stop,
     ]
   if (block.type === 'text')
-    return [start({ type: 'text', text: '' }), ...pieces(block.text).map((text) => delta({ type: 'text_delta', text })), stop]
+    return [
+      start({ type: 'text', text: '' }),
+      ...pieces(block.text).map((text) => delta({ type: 'text_delta', text })),
+      stop,
+    ]
   const json = pieces(JSON.stringify(block.input), 5)
-  return [start({ ...block, input: {} }), ...json.map((partial_json) => delta({ type: 'input_json_delta', partial_json })), stop]
+  return [
+    start({ ...block, input: {} }),
+    ...json.map((partial_json) => delta({ type: 'input_json_delta', partial_json })),
+    stop,
+  ]
 }
 
 const types: Record<number, string> = {

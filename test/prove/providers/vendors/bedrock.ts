@@ -44,7 +44,10 @@ function hear(body: Json, request: Request): Heard {
   const { thinking } = body.additionalModelRequestFields ?? {}
   heard.thinks = thinking?.type === 'enabled' || thinking?.type === 'adaptive'
   heard.shows = thinking?.display !== 'omitted'
-  if (thinking?.type === 'enabled' && !(thinking.budget_tokens >= 1_024 && thinking.budget_tokens < body.inferenceConfig?.maxTokens))
+  if (
+    thinking?.type === 'enabled' &&
+    !(thinking.budget_tokens >= 1_024 && thinking.budget_tokens < body.inferenceConfig?.maxTokens)
+  )
     faults.push('thinking.budget_tokens: at least 1024 and below maxTokens')
   for (const { toolSpec, ...other } of body.toolConfig?.tools ?? []) {
     if (!toolSpec) strangers(other, 'cachePoint', 'toolConfig.tools', faults)
@@ -63,7 +66,8 @@ function hearMessages({ messages, toolConfig }: Json, heard: Heard): void {
   const { faults } = heard
   let open = new Map<string, string>()
   for (const [at, { role, content }] of messages.entries()) {
-    if (role !== (at % 2 === 0 ? 'user' : 'assistant')) faults.push('roles must alternate between "user" and "assistant"')
+    if (role !== (at % 2 === 0 ? 'user' : 'assistant'))
+      faults.push('roles must alternate between "user" and "assistant"')
     if (!content?.length) faults.push(`messages.${at}.content: is empty`)
     const answered = new Set<string>()
     if (role === 'assistant') heard.results = []
@@ -104,7 +108,10 @@ function hearUser(block: Json, heard: Heard, open: Map<string, string>, answered
     const name = open.get(toolUseId)
     if (!name) faults.push(`no toolUse for ${toolUseId}`)
     answered.add(toolUseId)
-    heard.results.push({ name: name ?? '', text: content.map((part: Json) => part.text ?? JSON.stringify(part.json)).join('') })
+    heard.results.push({
+      name: name ?? '',
+      text: content.map((part: Json) => part.text ?? JSON.stringify(part.json)).join(''),
+    })
   } else if (!block.cachePoint) faults.push(`a user's block of ${Object.keys(block)}`)
 }
 
@@ -130,9 +137,16 @@ function tell(score: Score): object {
   const content = [
     ...(reasoned ? [{ reasoningContent: { reasoningText: { text: thought, signature: thoughtSignature } } }] : []),
     ...(text ? [{ text }] : []),
-    ...calls.map(({ id, name, arguments: input }) => ({ toolUse: { toolUseId: `tooluse_${id}`.slice(0, 64), name, input } })),
+    ...calls.map(({ id, name, arguments: input }) => ({
+      toolUse: { toolUseId: `tooluse_${id}`.slice(0, 64), name, input },
+    })),
   ]
-  return { output: { message: { role: 'assistant', content } }, stopReason: stopReason(score), usage: usageOf(usage), metrics: { latencyMs: 12 } }
+  return {
+    output: { message: { role: 'assistant', content } },
+    stopReason: stopReason(score),
+    usage: usageOf(usage),
+    metrics: { latencyMs: 12 },
+  }
 }
 
 const codec = new EventStreamCodec(
@@ -156,7 +170,8 @@ function stream(score: Score): Uint8Array[] {
   const { failure, cut, usage } = score
   const events = [message('event', 'messageStart', { role: 'assistant' }), ...blockEvents(score)]
   if (cut) return firstHalf(events)
-  if (failure) return [...firstHalf(events), message('exception', 'serviceUnavailableException', { message: failure.message })]
+  if (failure)
+    return [...firstHalf(events), message('exception', 'serviceUnavailableException', { message: failure.message })]
   return [
     ...events,
     message('event', 'messageStop', { stopReason: stopReason(score) }),
@@ -177,8 +192,18 @@ function blockEvents({ reasoned, thought, text, calls }: Score): Uint8Array[] {
   }
   const reasoning = [...pieces(thought).map((piece) => ({ text: piece })), { signature: thoughtSignature }]
   return [
-    ...(reasoned ? block(undefined, reasoning.map((reasoningContent) => ({ reasoningContent }))) : []),
-    ...(text ? block(undefined, pieces(text).map((piece) => ({ text: piece }))) : []),
+    ...(reasoned
+      ? block(
+          undefined,
+          reasoning.map((reasoningContent) => ({ reasoningContent })),
+        )
+      : []),
+    ...(text
+      ? block(
+          undefined,
+          pieces(text).map((piece) => ({ text: piece })),
+        )
+      : []),
     ...calls.flatMap(({ id, name, arguments: input }) =>
       block(
         { toolUse: { toolUseId: `tooluse_${id}`.slice(0, 64), name } },

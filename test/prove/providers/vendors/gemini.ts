@@ -38,7 +38,12 @@ function door(request: Request, key: string): Wrong | undefined {
 function hear(body: Json, request: Request): Heard {
   const heard = nothingHeard(new URL(request.url).pathname.endsWith(':streamGenerateContent'))
   const { faults } = heard
-  strangers(body, 'contents tools toolConfig safetySettings systemInstruction generationConfig cachedContent labels', 'body', faults)
+  strangers(
+    body,
+    'contents tools toolConfig safetySettings systemInstruction generationConfig cachedContent labels',
+    'body',
+    faults,
+  )
   const config = body.generationConfig ?? {}
   strangers(config, configMembers, 'generation_config', faults)
   heard.system = (body.systemInstruction?.parts ?? []).map((part: Json) => part.text).join('')
@@ -49,7 +54,12 @@ function hear(body: Json, request: Request): Heard {
   if (heard.schema && config.responseMimeType !== 'application/json') faults.push('a schema without its mime type')
   for (const tool of body.tools ?? [])
     for (const declared of tool.functionDeclarations ?? []) {
-      strangers(declared, 'name description parameters parametersJsonSchema response behavior', 'function_declarations', faults)
+      strangers(
+        declared,
+        'name description parameters parametersJsonSchema response behavior',
+        'function_declarations',
+        faults,
+      )
       heard.tools.push({ name: declared.name, parameters: declared.parametersJsonSchema ?? declared.parameters })
     }
   hearContents(body.contents, heard)
@@ -67,7 +77,8 @@ function hearContents(contents: Json[], heard: Heard): void {
       faults.push('the number of function response parts is not equal to the number of function call parts')
     if (role === 'model') heard.results = []
     for (const part of parts) hearPart(part, role, heard, open)
-    open = role === 'model' ? parts.filter((part: Json) => part.functionCall).map((part: Json) => part.functionCall) : []
+    open =
+      role === 'model' ? parts.filter((part: Json) => part.functionCall).map((part: Json) => part.functionCall) : []
     const first = parts.find((part: Json) => part.functionCall)
     if (first && !first.thoughtSignature)
       faults.push(`Function call ${first.functionCall.name} is missing a thought_signature`)
@@ -79,14 +90,16 @@ function hearPart(part: Json, role: string, heard: Heard, open: Json[]): void {
   const { faults } = heard
   strangers(part, 'text thought thoughtSignature inlineData fileData functionCall functionResponse', 'parts', faults)
   const { thoughtSignature: signature } = part
-  if (signature !== undefined && signature !== thoughtSignature && signature !== unsigned) faults.push('Thought signature is not valid')
+  if (signature !== undefined && signature !== thoughtSignature && signature !== unsigned)
+    faults.push('Thought signature is not valid')
   if (signature === thoughtSignature) heard.thoughts.push({ text: part.text ?? '', signature })
   if (part.functionCall) {
     strangers(part.functionCall, 'id name args', 'function_call', faults)
     heard.calls.push({ id: part.functionCall.id, name: part.functionCall.name, arguments: part.functionCall.args })
   } else if (part.functionResponse) {
     const { id, name, response } = part.functionResponse
-    if (!open.some((call) => call.name === name && (call.id ?? id) === id)) faults.push(`no call for the response of ${name}`)
+    if (!open.some((call) => call.name === name && (call.id ?? id) === id))
+      faults.push(`no call for the response of ${name}`)
     if (typeof response !== 'object' || response === null) faults.push('function_response.response: is no Struct')
     const said = response?.output ?? response?.content ?? response
     heard.results.push({ name, text: typeof said === 'string' ? said : JSON.stringify(said) })

@@ -56,11 +56,17 @@ function hearMessages(messages: Json[], heard: Heard, compatible: boolean): void
   const open = new Map<string, string>()
   for (const [at, message] of messages.entries()) {
     const { role, content } = message
-    if (open.size > 0 && role !== 'tool') faults.push(`messages[${at}]: tool calls were not answered: ${[...open.keys()]}`)
+    if (open.size > 0 && role !== 'tool')
+      faults.push(`messages[${at}]: tool calls were not answered: ${[...open.keys()]}`)
     if (role === 'system' || role === 'developer') heard.system += textOf(content)
     else if (role === 'user') hearUser(content, heard)
     else if (role === 'assistant') {
-      strangers(message, `role content name refusal tool_calls audio${compatible ? ' reasoning_content' : ''}`, 'assistant', faults)
+      strangers(
+        message,
+        `role content name refusal tool_calls audio${compatible ? ' reasoning_content' : ''}`,
+        'assistant',
+        faults,
+      )
       heard.results = []
       if (compatible && message.reasoning_content) heard.thoughts.push(unsigned(message.reasoning_content))
       for (const call of message.tool_calls ?? []) {
@@ -148,4 +154,3 @@ export function streamChat(score: Score, model: string): string[] {
   const reason = calls.length > 0 ? 'tool_calls' : 'stop'
   return [...said, delta({}, reason), chunk([], { usage: chatUsage(usage) }), sse('[DONE]')]
 }
-

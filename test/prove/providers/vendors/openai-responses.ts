@@ -60,7 +60,10 @@ function hearItems(items: Json[], heard: Heard): void {
     } else if (type === 'function_call_output') {
       const name = open.get(item.call_id)
       if (!name) faults.push(`No tool call found for function call output with call_id ${item.call_id}`)
-      heard.results.push({ name: name ?? '', text: typeof item.output === 'string' ? item.output : textOf(item.output) })
+      heard.results.push({
+        name: name ?? '',
+        text: typeof item.output === 'string' ? item.output : textOf(item.output),
+      })
       open.delete(item.call_id)
     } else if (type === 'reasoning') {
       strangers(item, 'id type summary content encrypted_content status', 'reasoning', faults)
@@ -78,7 +81,10 @@ function hearItems(items: Json[], heard: Heard): void {
 const textOf = (parts: Json[]): string => parts.map((part) => part.text ?? '').join('')
 
 function hearMessage({ role, content }: Json, heard: Heard): void {
-  const parts = typeof content === 'string' ? [{ type: role === 'assistant' ? 'output_text' : 'input_text', text: content }] : content
+  const parts =
+    typeof content === 'string'
+      ? [{ type: role === 'assistant' ? 'output_text' : 'input_text', text: content }]
+      : content
   for (const part of parts) {
     if (role === 'assistant' ? !/^(output_text|refusal)$/.test(part.type) : !/^input_(text|image)$/.test(part.type))
       heard.faults.push(`Invalid value: '${part.type}' in a message of ${role}`)
@@ -115,8 +121,21 @@ function itemsOf({ text, reasoned, thought, calls }: Score): Json[] {
 function responseOf(score: Score, model: string, status: string, output = itemsOf(score), error: object | null = null) {
   return {
     ...{ id: 'resp_scripted', object: 'response', created_at: 1_790_000_000, status, background: false, error },
-    ...{ incomplete_details: null, instructions: null, max_output_tokens: null, model, output, parallel_tool_calls: true },
-    ...{ previous_response_id: null, reasoning: { effort: null, summary: null }, store: false, temperature: 1, metadata: {} },
+    ...{
+      incomplete_details: null,
+      instructions: null,
+      max_output_tokens: null,
+      model,
+      output,
+      parallel_tool_calls: true,
+    },
+    ...{
+      previous_response_id: null,
+      reasoning: { effort: null, summary: null },
+      store: false,
+      temperature: 1,
+      metadata: {},
+    },
     ...{ text: { format: { type: 'text' } }, tool_choice: 'auto', tools: [], top_p: 1, truncation: 'disabled' },
     usage: status === 'completed' ? usageOf(score.usage) : null,
   }
@@ -129,7 +148,10 @@ function stream(score: Score, model: string): string[] {
     { type: 'response.in_progress', response: responseOf(score, model, 'in_progress', []) },
     ...itemsOf(score).flatMap((item, index) => eventsOf(item, index)),
   ]
-  const told = cut || failure ? firstHalf(events) : [...events, { type: 'response.completed', response: responseOf(score, model, 'completed') }]
+  const told =
+    cut || failure
+      ? firstHalf(events)
+      : [...events, { type: 'response.completed', response: responseOf(score, model, 'completed') }]
   if (failure) told.push(errorOf(failure), failedOf(score, model, failure))
   return told.map((event, at) => sse({ ...event, sequence_number: at }, event.type))
 }

@@ -12,10 +12,17 @@ export interface AwsKeys {
  * What is wrong with a request's AWS Signature Version 4 (IAM User Guide, "Create a signed AWS API request"), reckoned here from
  * the document and by AWS's own signer; undefined where both find the signature that was sent.
  */
-export async function wrongSignature(request: Request, body: string, keys: AwsKeys, region: string): Promise<string | undefined> {
+export async function wrongSignature(
+  request: Request,
+  body: string,
+  keys: AwsKeys,
+  region: string,
+): Promise<string | undefined> {
   const given = request.headers.get('authorization') ?? ''
   const [, key, date, signed, signature] =
-    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/\S+, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$/.exec(given) ?? []
+    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/\S+, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$/.exec(
+      given,
+    ) ?? []
   if (!key || !date || !signed || !signature) return `no signature: ${given.slice(0, 40)}`
   if (key !== keys.accessKeyId) return 'another access key'
   if (!given.includes(`/${date}/${region}/bedrock/aws4_request`)) return `another scope: ${given}`
@@ -23,8 +30,10 @@ export async function wrongSignature(request: Request, body: string, keys: AwsKe
   if (!/^\d{8}T\d{6}Z$/.test(at) || !at.startsWith(date)) return 'no date'
   if ((request.headers.get('x-amz-security-token') ?? undefined) !== keys.sessionToken) return 'another session token'
   if (!signed.split(';').includes('host')) return 'the host is not signed'
-  if (ownSignature(request, body, keys, { region, date, at, signed }) !== signature) return 'the signature does not match'
-  if ((await amazonSignature(request, body, keys, { region, at, signed })) !== given) return 'AWS’s own signer signs otherwise'
+  if (ownSignature(request, body, keys, { region, date, at, signed }) !== signature)
+    return 'the signature does not match'
+  if ((await amazonSignature(request, body, keys, { region, at, signed })) !== given)
+    return 'AWS’s own signer signs otherwise'
   return undefined
 }
 
@@ -39,9 +48,14 @@ function ownSignature(
   const { pathname, searchParams } = new URL(request.url)
   const path = pathname
     .split('/')
-    .map((segment) => encodeURIComponent(segment).replaceAll(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`))
+    .map((segment) =>
+      encodeURIComponent(segment).replaceAll(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`),
+    )
     .join('/')
-  const query = [...searchParams].map((pair) => pair.map(encodeURIComponent).join('=')).sort().join('&')
+  const query = [...searchParams]
+    .map((pair) => pair.map(encodeURIComponent).join('='))
+    .sort()
+    .join('&')
   const headers = signed.split(';').map((name) => `${name}:${request.headers.get(name)?.trim()}\n`)
   const canonical = [request.method, path, query, headers.join(''), signed, hex(body)].join('\n')
   const scope = `${date}/${region}/bedrock/aws4_request`

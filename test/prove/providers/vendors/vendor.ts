@@ -59,7 +59,8 @@ export function strictSchema(schema: Json, faults: string[]): void {
   if (schema?.type !== 'object') return
   const names = Object.keys(schema.properties ?? {})
   if (schema.additionalProperties !== false) faults.push('a strict schema must close its objects')
-  if (!names.every((name) => schema.required?.includes(name))) faults.push('a strict schema must require all properties')
+  if (!names.every((name) => schema.required?.includes(name)))
+    faults.push('a strict schema must require all properties')
 }
 
 export const sse = (data: object | string, name?: string) =>
