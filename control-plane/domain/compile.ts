@@ -83,7 +83,7 @@ export function grantOf({ spec }: Pick<Of<'apiKey'>, 'spec'>, project: Of<'proje
 function compileRoutes(routes: Of<'route'>[], aliases: Of<'alias'>[], position: Position) {
   const compiled = routes.map(
     ({ id, spec }): SnapshotRoute => ({
-      ...{ id, strategy: spec.strategy, ...limits(spec), stickyHeader: spec.stickyHeader },
+      ...{ id, strategy: spec.strategy, ...limits(spec), stickyHeader: spec.stickyHeader ?? null },
       targets: spec.targets.map(({ model, credential, weight, when }) => ({
         ...{ model: position(model), credential: credential === null ? null : position(credential), weight },
         when: when && compileWhen(when, position),

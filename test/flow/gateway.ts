@@ -42,6 +42,8 @@ export interface Setup {
   key?: { revoked?: boolean; expiresAtMs?: number }
   policies?: SnapshotConfig['policies']
   secret?: string
+  /** By credential, where there are several. */
+  secrets?: Record<string, string>
   /** What the operator allows; the scripted provider's address unless said otherwise. */
   privateHosts?: string[]
   bodyBytesMax?: number
@@ -62,7 +64,7 @@ export async function startGateway(setup: Setup) {
   recorder.openEpoch(1)
   const secret = setup.secret ?? 'sk-provider-secret'
   const upstream = fetchUpstream(
-    { secretOf: () => ({ expose: () => secret, fingerprint: 'f' }) },
+    { secretOf: ({ id }) => ({ expose: () => setup.secrets?.[id] ?? secret, fingerprint: 'f' }) },
     { privateHosts: setup.privateHosts ?? ['127.0.0.1', 'localhost'] },
   )
   const faults: string[] = []
