@@ -140,7 +140,7 @@ name: by-task
 strategy: BY_TASK
 stickyHeader: x-session-id
 targets:
-  - { model: model/cloud/big, when: { requestLabels: { case: a }, tools: true, minInputTokens: 0 } }
+  - { model: model/cloud/big, when: { requestLabels: { case: a }, tools: true, language: [de, fr], minInputTokens: 0 } }
   - { model: model/onsite/tiny, weight: 1 }
 ---
 kind: PriceSheet

@@ -15,6 +15,7 @@ export interface RunningCondition {
   readonly streamed: boolean | null
   readonly tools: boolean | null
   readonly images: boolean | null
+  readonly languages: ReadonlySet<string> | null
   readonly minInputTokens: number | null
   readonly maxInputTokens: number | null
   readonly providers: ReadonlySet<RunningProvider> | null
@@ -35,7 +36,7 @@ export interface Places {
 }
 
 const known: Record<keyof SnapshotCondition, true> = {
-  ...{ requestLabels: true, dialect: true, streamed: true, tools: true, images: true },
+  ...{ requestLabels: true, dialect: true, streamed: true, tools: true, images: true, language: true },
   ...{ providers: true, models: true, tiers: true, regions: true, external: true },
   ...{ minInputTokens: true, maxInputTokens: true },
 }
@@ -69,6 +70,7 @@ export function runningCondition(
     streamed: asked.streamed ?? null,
     tools: asked.tools ?? null,
     images: asked.images ?? null,
+    languages: asked.language ? new Set(asked.language) : null,
     minInputTokens: asked.minInputTokens ?? null,
     maxInputTokens: asked.maxInputTokens ?? null,
     providers: providersOf(asked, at, places),
@@ -102,16 +104,20 @@ export function holdsForRequest(condition: RunningCondition, facts: RequestFacts
     if (own === null || (own !== undefined && value !== null && own !== value)) return false
     if (own === undefined) holds = undefined
   }
-  const { dialects } = condition
+  const { dialects, languages } = condition
   const asked: Holds[] = [
     dialects === null ? true : facts.dialect && dialects.has(facts.dialect),
     is(condition.streamed, condition.streamed === null ? undefined : facts.streamed),
     is(condition.tools, condition.tools === null ? undefined : facts.tools),
     is(condition.images, condition.images === null ? undefined : facts.images),
+    languages === null ? true : speaks(facts.language, languages),
   ]
   if (asked.includes(false)) return false
   return asked.includes(undefined) ? undefined : holds
 }
+
+const speaks = (own: string | null | undefined, languages: ReadonlySet<string>): Holds =>
+  own === undefined ? undefined : own !== null && languages.has(own)
 
 const is = (wanted: boolean | null, own: Holds): Holds =>
   wanted === null ? true : own === undefined ? undefined : own === wanted

@@ -33,6 +33,8 @@ describe('a route', () => {
       'targets.2.when: is never reached: targets.1 has no condition and takes every request; put it last',
     ])
     expect(byTask({ tools: true }, null, null)).toEqual([])
+    expect(byTask({ language: ['de', 'fr'] }, null)).toEqual([])
+    expect(byTask({ language: ['xx'] }, null)).toEqual([expect.stringContaining('one of ar, de,')])
     expect(byTask({}, null)).toEqual([expect.stringContaining('targets.0.when: asks nothing')])
     expect(byTask({ minInputTokens: 9, maxInputTokens: 1 }, null)).toEqual([
       expect.stringContaining('targets.0.when.minInputTokens'),

@@ -62,6 +62,16 @@ describe('a BY_TASK route', () => {
     expect(reasons[4]).toMatch(/^by_task default; not_matching mdl_/)
   })
 
+  it('knows the language of what the user said last', async () => {
+    await start({
+      ...{ targets: ['german', 'plain'], strategy: 'BY_TASK' },
+      alter: (config) => whens(config, { language: ['de'] }, null),
+    })
+    for (const content of ['Wie ist das Wetter, und was ist die Uhrzeit?', 'What is the weather?', 'ok'])
+      await ask({ messages: [{ role: 'user', content }] })
+    expect(served()).toEqual(['german', 'plain', 'plain'])
+  })
+
   it('refuses what no target is for, and sends nothing', async () => {
     await start({ strategy: 'BY_TASK', alter: (config) => whens(config, { tools: true }) })
     const { status, refusal, text } = await ask()
