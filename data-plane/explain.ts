@@ -173,10 +173,10 @@ const tellers: Record<Stage, (exchange: Exchange) => Told> = {
     const telling = decisions.filter(({ verdict }) => verdict !== 'PASSED')
     const route = (itinerary?.route ?? plan?.alias.route)?.id ?? null
     const passedOver = new Set((judgement?.exclusions ?? []).map(exclusionTold))
-    const reason = itinerary ? [`${namesOf(itinerary.targets)}: ${itinerary.reasonWith(({ name }) => name)}`] : []
+    const reason = itinerary ? [...namesOf(itinerary.targets), itinerary.reasonWith(({ name }) => name)] : []
     return {
       because: [...telling.map(({ policy }) => policy), route],
-      detail: sentence([...reason, ...passedOver]),
+      detail: sentence([...(reason.length > 0 ? [reason.join(': ')] : []), ...passedOver]),
       decisions,
     }
   },
@@ -193,9 +193,9 @@ const tellers: Record<Stage, (exchange: Exchange) => Told> = {
 const exclusionTold = ({ policy, target, objection }: Exclusion) =>
   `${target.model.name} ${policy.mode === 'OBSERVE' ? 'would be' : 'is'} ${objection}`
 
-/** In the order they are tried; one that several credentials open is named once. */
+/** In the order they are tried; one that several credentials open is named once. Nothing where there are none. */
 const namesOf = (targets: readonly { model: { name: string } }[]) =>
-  [...new Set(targets.map(({ model }) => model.name))].join(', ')
+  targets.length > 0 ? [[...new Set(targets.map(({ model }) => model.name))].join(', ')] : []
 
 const sentence = (parts: readonly string[]) => (parts.length > 0 ? parts.join('; ') : null)
 
