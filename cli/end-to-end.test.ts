@@ -135,6 +135,14 @@ targets:
 retry: { attempts: 3, on: [TIMEOUT] }
 breaker: { failures: 2, window: 1m, coolDown: 5s }
 ---
+kind: Route
+name: by-task
+strategy: BY_TASK
+stickyHeader: x-session-id
+targets:
+  - { model: model/cloud/big, when: { requestLabels: { case: a }, tools: true, language: [de, fr], minInputTokens: 0 } }
+  - { model: model/onsite/tiny, weight: 1 }
+---
 kind: PriceSheet
 name: cloud
 effectiveFrom: 2026-01-01

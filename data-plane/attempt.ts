@@ -5,7 +5,7 @@ import { upstreamHeaders } from './headers.ts'
 import type { Ledger, Reservation, ReservationNeed, UpstreamRequest } from './ports.ts'
 import { ceilingCost, ceilingReadings, estimatedReadings, type Prices, price } from './pricing.ts'
 import type { Reading } from './reading.ts'
-import type { Target } from './route.ts'
+import type { Target } from './routing/target.ts'
 import { ratesFor } from './snapshot/rates.ts'
 import type { RateCard } from './snapshot/running.ts'
 
@@ -67,7 +67,7 @@ export function prepare(
       body: encoded.body,
       streamed: admitted.streamed,
     },
-    decoder: wire.decoder(admitted),
+    decoder: wire.decoder(admitted, model.reasoning),
     lossy: encoded.lossy,
     startedMs,
     scrub: unscrubbed,

@@ -8,31 +8,36 @@ interface Circuit {
 }
 
 /**
- * Circuit breakers by provider, model and credential: after so many failures within a window a target rests for a while; then
- * one request probes it. In memory, per process.
+ * Circuit breakers of models and of credentials: after so many failures within a window one rests for a while; then one request
+ * probes it. In memory, per process.
  */
 export class Breakers {
   readonly #circuits = new Map<string, Circuit>()
 
-  /** May this target be tried now? A probe counts as tried: the next request waits for its outcome. */
+  /** True while nothing failed that did not succeed since. */
+  get isQuiet(): boolean {
+    return this.#circuits.size === 0
+  }
+
+  /** May this one be tried now? A probe counts as tried: the next request waits for its outcome. */
   allows(key: string, nowMs: number): boolean {
     const circuit = this.#circuits.get(key)
     if (!circuit || circuit.openUntilMs === 0) return true
     return nowMs >= circuit.openUntilMs && !circuit.probing
   }
 
-  /** Notes that a target is being tried. */
+  /** Notes that it is being tried. */
   trying(key: string): void {
     const circuit = this.#circuits.get(key)
     if (circuit && circuit.openUntilMs !== 0) circuit.probing = true
   }
 
-  /** The target answered: its past is forgotten. */
+  /** It answered: its past is forgotten. */
   succeeded(key: string): void {
     this.#circuits.delete(key)
   }
 
-  /** The attempt ended without saying anything about the target's health. */
+  /** The attempt ended without saying anything about its health. */
   released(key: string): void {
     const circuit = this.#circuits.get(key)
     if (circuit) circuit.probing = false

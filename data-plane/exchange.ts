@@ -15,8 +15,13 @@ import { type Judgement, judge } from './policies/judgement.ts'
 import { permit } from './policies/permit.ts'
 import type { Ports, UpstreamRequest } from './ports.ts'
 import { draftRecord, recordText } from './record.ts'
-import { type Itinerary, route, type Target } from './route.ts'
-import type { FoundKey } from './snapshot/running.ts'
+import { route } from './route.ts'
+import { noteFailed, noteTrying, noteWell } from './routing/health.ts'
+import type { Itinerary } from './routing/itinerary.ts'
+import type { Latencies } from './routing/latencies.ts'
+import { paceOf } from './routing/pace.ts'
+import type { Target } from './routing/target.ts'
+import type { FoundKey, RunningTarget } from './snapshot/running.ts'
 
 /** The stages up to where a request leaves. */
 export type Stage = 'AUTHENTICATE' | 'PLAN' | 'GUARD' | 'ROUTE' | 'ENCODE'
@@ -63,6 +68,7 @@ export class Exchange {
     readonly arrival: Arrival,
     readonly ports: Ports,
     readonly breakers: Breakers,
+    readonly latencies: Latencies,
     readonly labelValues: LabelValues,
     /** Numbers in [0, 1). */
     readonly random: () => number = Math.random,
@@ -103,9 +109,9 @@ export class Exchange {
     this.judgement = judge(planned, labels.exact, this.arrival.dialect, admitted)
     const permitted = permit(planned.alias, this.judgement, () => usableAliases(found, nowMs).map(({ name }) => name))
     if (isRefusal(permitted)) return this.refuse(permitted)
-    const itinerary = route(planned, permitted, this.arrival.dialect, admitted, this.breakers, nowMs, this.random)
-    if (isRefusal(itinerary)) return this.countHere(admitted, planned) ? 'tell' : this.refuse(itinerary)
-    this.itinerary = itinerary
+    this.itinerary = this.routeTo(permitted, planned, labels.exact)
+    const { refusal } = this.itinerary
+    if (refusal) return this.countHere(admitted, planned) ? 'tell' : this.refuse(refusal)
     return 'relay'
   }
 
@@ -136,7 +142,8 @@ export class Exchange {
       settle(attempt, 'free', this.ports.ledger)
       return this.refuse(unwritten)
     }
-    this.breakers.trying(attempt.target.breakerKey)
+    attempt.target.tries++
+    noteTrying(this.breakers, attempt.target)
     return attempt.request
   }
 
@@ -164,8 +171,9 @@ export class Exchange {
     if (isFault(released)) return this.fault(released)
     this.outcome = this.clientLeft ? 'CANCELLED' : 'COMPLETED'
     this.endAttempt(attempt, null)
-    this.breakers.succeeded(attempt.target.breakerKey)
+    noteWell(this.breakers, attempt.target)
     settle(attempt, 'charged', this.ports.ledger)
+    this.notePace(attempt)
     return this.release(released)
   }
 
@@ -179,7 +187,7 @@ export class Exchange {
     const attempt = this.served
     if (attempt && !attempt.settled) {
       this.endAttempt(attempt, null)
-      this.breakers.released(attempt.target.breakerKey)
+      noteFailed(this.breakers, attempt.target, null, this.itinerary!.route, this.ports.clock.now())
       settle(attempt, 'charged', this.ports.ledger)
     }
     const draft = draftRecord(this, this.ports.clock.now(), this.ports.clock.monotonic())
@@ -190,15 +198,15 @@ export class Exchange {
   /** The attempt came to nothing: another target, while attempts are left and the client has seen nothing; else a refusal. */
   fault(error: UpstreamError, headers?: Headers): Verdict {
     const attempt = this.served!
-    const { route } = this.itinerary!
+    const itinerary = this.itinerary!
+    const { route } = itinerary
     if (this.clientLeft) return this.abandon(attempt)
     this.endAttempt(attempt, error.cause)
     settle(attempt, error.free ? 'free' : 'charged', this.ports.ledger)
-    if (error.cause && restsAfter.has(error.cause))
-      this.breakers.failed(attempt.target.breakerKey, route.breaker, this.ports.clock.now())
-    else this.breakers.released(attempt.target.breakerKey)
-    const again = error.cause !== null && route.retry.on.includes(error.cause)
-    if (again && !this.released && this.attempts.length < route.retry.attempts) return 'retry'
+    noteFailed(this.breakers, attempt.target, error.cause, route, this.ports.clock.now())
+    if (error.cause === 'TIMEOUT') this.notePace(attempt)
+    const isLeft = !this.released && this.attempts.length < route.retry.attempts
+    if (isLeft && error.cause !== null && itinerary.goesOn(error.cause)) return 'retry'
     this.outcome = 'FAILED'
     this.denial = {
       ...error,
@@ -247,8 +255,8 @@ export class Exchange {
   /** How long to wait before the next attempt: not at all for a target that was not tried yet. */
   get backoffMs(): number {
     const { route, targets } = this.itinerary!
-    const round = Math.floor(this.attempts.length / targets.length)
-    return round === 0 ? 0 : route.retry.backoffMs * 2 ** (round - 1) * (0.5 + Math.random() / 2)
+    const { tries } = targets[0]!
+    return tries === 0 ? 0 : route.retry.backoffMs * 2 ** (tries - 1) * (0.5 + this.random() / 2)
   }
 
   /** Milliseconds spent with providers so far. */
@@ -268,21 +276,39 @@ export class Exchange {
   /** Cut off since the client left: nothing is said of the target, and what was sent is charged. */
   private abandon(attempt: Attempt): 'refuse' {
     this.endAttempt(attempt, null)
-    this.breakers.released(attempt.target.breakerKey)
+    noteFailed(this.breakers, attempt.target, null, this.itinerary!.route, this.ports.clock.now())
     settle(attempt, 'charged', this.ports.ledger)
     return 'refuse'
   }
 
+  private routeTo(
+    permitted: readonly RunningTarget[],
+    plan: Plan,
+    labels: Readonly<Record<string, string>>,
+  ): Itinerary {
+    const { arrival, breakers, latencies, random, startedAtMs, startedMs } = this
+    const routed = { plan, labels, dialect: arrival.dialect, request: this.admitted!, headers: arrival.headers }
+    return route(routed, permitted, { breakers, latencies, random, nowMs: startedAtMs, monotonicMs: startedMs })
+  }
+
   /** The next target in turn; one that cannot express the request leaves the itinerary, while another is there. */
   private prepareNext(prepareFor: (target: Target) => Attempt | Refusal): Attempt | Refusal {
-    const { targets } = this.itinerary!
+    const itinerary = this.itinerary!
     for (;;) {
-      const at = this.attempts.length % targets.length
-      const attempt = prepareFor(targets[at]!)
-      const passes = isRefusal(attempt) && attempt.refused === 'unsupported_feature' && targets.length > 1
-      if (!passes) return attempt
-      targets.splice(at, 1)
+      const attempt = prepareFor(itinerary.targets[0]!)
+      const passes = isRefusal(attempt) && attempt.refused === 'unsupported_feature'
+      if (!passes || !itinerary.passOver('unsupported_feature')) return attempt
     }
+  }
+
+  /** What routes by latency go by. A timeout counts for as long as it took. */
+  private notePace(attempt: Attempt): void {
+    if (this.itinerary!.route.strategy !== 'LEAST_LATENCY' || this.clientLeft) return
+    const { streamed } = this.admitted!
+    const nowMs = this.ports.clock.monotonic()
+    const tookMs = nowMs - attempt.startedMs
+    const firstMs = this.firstTokenMs === null ? tookMs : this.startedMs + this.firstTokenMs - attempt.startedMs
+    this.latencies.note(attempt.target.key, streamed, paceOf(attempt, streamed, firstMs, tookMs), nowMs)
   }
 
   private release(chunks: Uint8Array[]): Uint8Array[] {
@@ -301,9 +327,6 @@ export class Exchange {
     attempt.entry.cause = cause
   }
 }
-
-/** Causes that speak of the target's health, not of this request. */
-const restsAfter = new Set(['CONNECT_FAILED', 'TIMEOUT', 'RATE_LIMITED', 'OVERLOADED', 'SERVER_ERROR', 'AUTH_FAILED'])
 
 /** A provider's Retry-After, in whole seconds; past a minute the client is better told no. */
 function retryAfter(error: UpstreamError, headers: Headers | undefined): Pick<Refusal, 'retryAfterS' | 'final'> {

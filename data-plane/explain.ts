@@ -12,6 +12,7 @@ import { labelsHeader } from './labels/header.ts'
 import { LabelValues } from './labels/values.ts'
 import type { Exclusion } from './policies/judgement.ts'
 import type { Ports } from './ports.ts'
+import { Latencies } from './routing/latencies.ts'
 import { buildRunning, runningGrant, type Unreadable, type VerifiedParts } from './snapshot/build.ts'
 import type { FoundKey, RunningSet, RunningSnapshot } from './snapshot/running.ts'
 
@@ -50,8 +51,8 @@ export interface Explanation {
   /** One for each stage that was reached, in their order. */
   steps: ExplanationStep[]
   refusal: RefusalCode | null
-  /** Where it would be sent first, with ids. */
-  target: { model: string; credential: string | null; weight: number } | null
+  /** Where it would be sent first, with ids. The step ROUTE says why; the condition is the route's to tell. */
+  target: { model: string; credential: string | null; weight: number; when: null } | null
   /** What is reserved for that: the most it can cost, exact. */
   reserve: { amount: string; currency: string } | null
 }
@@ -76,7 +77,7 @@ export async function explain(question: ExplainQuestion): Promise<Explanation | 
   if ('unreadable' in arrival) return arrival
   const ports = portsOf(snapshot, question)
   const random = question.random ?? (() => 0)
-  const exchange = new Exchange(arrival, ports, new Breakers(), new LabelValues(), random)
+  const exchange = new Exchange(arrival, ports, new Breakers(), new Latencies(), new LabelValues(), random)
   if ((await exchange.open()) !== 'refuse') exchange.attempt()
   return explanationOf(exchange, snapshot)
 }
@@ -136,7 +137,7 @@ function explanationOf(exchange: Exchange, { revision, tenant }: RunningSnapshot
     steps: reached.map((stage) => stepOf(exchange, stage)),
     refusal: denial?.refusal.refused ?? null,
     target: target
-      ? { model: target.model.id, credential: target.credential?.id ?? null, weight: target.weight }
+      ? { model: target.model.id, credential: target.credential?.id ?? null, weight: target.weight, when: null }
       : null,
     reserve: target ? { amount: formatAmount(served!.reservation.ceiling), currency: tenant.currency } : null,
   }
@@ -172,10 +173,10 @@ const tellers: Record<Stage, (exchange: Exchange) => Told> = {
     const telling = decisions.filter(({ verdict }) => verdict !== 'PASSED')
     const route = (itinerary?.route ?? plan?.alias.route)?.id ?? null
     const passedOver = new Set((judgement?.exclusions ?? []).map(exclusionTold))
-    const reason = itinerary ? [`${itinerary.reason}: ${namesOf(itinerary.targets)}`] : []
+    const reason = itinerary ? [...namesOf(itinerary.targets), itinerary.reasonWith(({ name }) => name)] : []
     return {
       because: [...telling.map(({ policy }) => policy), route],
-      detail: sentence([...reason, ...passedOver]),
+      detail: sentence([...(reason.length > 0 ? [reason.join(': ')] : []), ...passedOver]),
       decisions,
     }
   },
@@ -192,7 +193,9 @@ const tellers: Record<Stage, (exchange: Exchange) => Told> = {
 const exclusionTold = ({ policy, target, objection }: Exclusion) =>
   `${target.model.name} ${policy.mode === 'OBSERVE' ? 'would be' : 'is'} ${objection}`
 
-const namesOf = (targets: readonly { model: { name: string } }[]) => targets.map(({ model }) => model.name).join(', ')
+/** In the order they are tried; one that several credentials open is named once. Nothing where there are none. */
+const namesOf = (targets: readonly { model: { name: string } }[]) =>
+  targets.length > 0 ? [[...new Set(targets.map(({ model }) => model.name))].join(', ')] : []
 
 const sentence = (parts: readonly string[]) => (parts.length > 0 ? parts.join('; ') : null)
 

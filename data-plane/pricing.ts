@@ -69,6 +69,21 @@ function priceByCard(card: RateCard, readings: Reading[]): Priced {
   return { meters, cost }
 }
 
+/** What an attempt of this size is likely to cost: plain input and output at their rates. Undefined where there is no price. */
+export function expectedCost(
+  prices: RateCard | Unpriced,
+  inputTokens: number,
+  outputTokens: number,
+): bigint | undefined {
+  if ('unpriced' in prices) return prices.ceiling ?? undefined
+  const rates = stepRates(prices.standard, inputTokens)
+  return (
+    rateOf(rates, 'INPUT_TOKENS') * BigInt(inputTokens) +
+    rateOf(rates, 'OUTPUT_TOKENS') * BigInt(outputTokens) +
+    rateOf(rates, 'REQUESTS')
+  )
+}
+
 /** The most an attempt can cost: each side at the dearest meter it can reach, over all steps. */
 export function ceilingCost(prices: Prices, ceiling: TokenCeiling): bigint {
   if ('unpriced' in prices) return prices.ceiling

@@ -73,6 +73,8 @@ export interface SnapshotCondition {
   /** The request offers tools, or holds images. */
   tools?: boolean
   images?: boolean
+  /** Of what the user said last, as the plane guesses it; ISO 639-1. */
+  language?: string[]
   /** Of the request's input bound, both ends included. */
   minInputTokens?: number
   maxInputTokens?: number

@@ -1,6 +1,6 @@
-import type { Codec, Platform, RetryCause } from './config/index.ts'
+import type { Codec, Platform, RetryCause, RouteStrategy } from './config/index.ts'
 import type { Meter } from './config/prices.ts'
-import type { SnapshotPolicy, SnapshotRequestLabel, SnapshotTier } from './snapshot-policy.ts'
+import type { SnapshotCondition, SnapshotPolicy, SnapshotRequestLabel, SnapshotTier } from './snapshot-policy.ts'
 
 export type * from './snapshot-policy.ts'
 
@@ -53,11 +53,18 @@ export interface SnapshotAlias {
 export interface SnapshotRoute {
   /** Null where an alias names its model without a route. */
   id: string | null
-  strategy: 'PRIORITY' | 'WEIGHTED'
-  targets: { model: number; credential: number | null; weight: number }[]
+  /** A plane that does not know it does not run the snapshot. */
+  strategy: RouteStrategy
+  /**
+   * `credential` null = any of the provider's, where it has some. `when` = the requests that it is for (BY_TASK); it asks nothing
+   * about places.
+   */
+  targets: { model: number; credential: number | null; weight: number; when: SnapshotCondition | null }[]
   retry: { attempts: number; on: RetryCause[]; backoffMs: number }
   timeouts: { firstByteMs: number; idleMs: number; totalMs: number }
   breaker: { failures: number; windowMs: number; coolDownMs: number }
+  /** Lower case. Requests with the same value go to the same target. */
+  stickyHeader: string | null
 }
 
 export interface SnapshotModel {
@@ -70,6 +77,8 @@ export interface SnapshotModel {
   contextTokens: number | null
   maxOutputTokens: number | null
   defaultOutputTokens: number | null
+  /** It may think, and bill for it, without showing it. */
+  reasoning: boolean
   bounds: {
     tokensPerMessage: number
     tokensPerTool: number

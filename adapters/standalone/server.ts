@@ -5,6 +5,7 @@ import { openaiChat } from '../../data-plane/codecs/openai-chat/index.ts'
 import { Exchange } from '../../data-plane/exchange.ts'
 import { LabelValues } from '../../data-plane/labels/values.ts'
 import type { Ports, Upstream } from '../../data-plane/ports.ts'
+import { Latencies } from '../../data-plane/routing/latencies.ts'
 import { refuse } from '../../schema/refusals.ts'
 import { refusalAnswer } from './answers.ts'
 import { Bodies, type HeldBody } from './bodies.ts'
@@ -44,6 +45,7 @@ const idleS = 60
 export function serveGateway(options: GatewayOptions): Gateway {
   const { ports, metrics } = options
   const breakers = new Breakers()
+  const latencies = new Latencies()
   const labelValues = new LabelValues()
   const driver: Driver = {
     upstream: options.upstream,
@@ -59,7 +61,7 @@ export function serveGateway(options: GatewayOptions): Gateway {
     const call = callOf(door, request)
     if (!call) return refusalAnswer(door.dialect, refuse('unknown_endpoint', unknownSentence(request)))
     const body = bodies.of(request)
-    const exchange = new Exchange(arrival(door, call, request, server, body), ports, breakers, labelValues)
+    const exchange = new Exchange(arrival(door, call, request, server, body), ports, breakers, latencies, labelValues)
     let lasting = false
     active++
     exchange.onClosed = () => {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { and, eq, isNull, or, sql } from 'drizzle-orm'
+import { and, eq, inArray, isNull, or, sql } from 'drizzle-orm'
 import { labelFault, type RequestLabel, type Resource } from '../../schema/config/index.ts'
 import { isLabelScope, parseLabelScope } from '../../schema/handles.ts'
 import type { Tx } from '../db/database.ts'
@@ -20,6 +20,10 @@ function labelUses(one: Resource): LabelUse[] {
   const bound = (labels: Record<string, string>, path: string[]) =>
     Object.entries(labels).map(([key, value]) => ({ key, value, path: [...path, key] }))
   if (one.kind === 'apiKey') return bound(one.spec.requestLabels, ['requestLabels'])
+  if (one.kind === 'route')
+    return one.spec.targets.flatMap(({ when }, index) =>
+      bound(when?.requestLabels ?? {}, ['targets', String(index), 'when', 'requestLabels']),
+    )
   if (one.kind !== 'policy') return []
   const { scope, when } = one.spec
   return [
@@ -28,7 +32,7 @@ function labelUses(one: Resource): LabelUse[] {
   ]
 }
 
-/** A new or changed key or policy speaks of declared labels only. `declared` are the tenant's, as they will be. */
+/** A new or changed key, policy or route speaks of declared labels only. `declared` are the tenant's, as they will be. */
 export function checkLabelUse(declared: RequestLabel[], { after, path }: Draft, errors: UserError[]) {
   for (const use of labelUses(after)) {
     const fault = labelFault(declared, use.key, use.value)
@@ -36,7 +40,7 @@ export function checkLabelUse(declared: RequestLabel[], { after, path }: Draft, 
   }
 }
 
-/** Labels that keys bind and policies name are declared, also those of keys and policies that this write leaves alone. */
+/** Labels that keys bind, policies and routes name are declared, also those of what this write leaves alone. */
 export async function checkLabels(tx: Tx, tenant: string, lookup: Lookup, drafts: Draft[], errors: UserError[]) {
   const declared = (lookup.find(tenant) as Resource<'tenant'>).spec.requestLabels
   for (const draft of drafts) if (!draft.after.archivedAt) checkLabelUse(declared, draft, errors)
@@ -70,7 +74,7 @@ async function speakingOf(tx: Tx, tenant: string, keys: string[]): Promise<Resou
       and(
         eq(resource.tenant, tenant),
         isNull(resource.archivedAt),
-        or(eq(resource.kind, 'policy'), and(eq(resource.kind, 'apiKey'), or(...binds))),
+        or(inArray(resource.kind, ['policy', 'route']), and(eq(resource.kind, 'apiKey'), or(...binds))),
       ),
     )
     .limit(holdersMax)

@@ -73,7 +73,7 @@ function compileScope(scope: string, at: Position): SnapshotScope {
 }
 
 /** Only what is asked; a condition that asks nothing is none. */
-function compileWhen(when: Condition, at: Position): SnapshotCondition | null {
+export function compileWhen(when: Condition, at: Position): SnapshotCondition | null {
   const { provider, model, tier, region, ...plain } = when
   const asked: { [Field in keyof SnapshotCondition]-?: SnapshotCondition[Field] | null } = {
     ...plain,

@@ -3,7 +3,7 @@ import { routeDefaults } from '../../schema/config/index.ts'
 import { parseDuration } from '../../schema/duration.ts'
 import { parseAmount, unitPrice } from '../../schema/money.ts'
 import type { Grant, SnapshotConfig, SnapshotPriceSheet, SnapshotRoute } from '../../schema/snapshot.ts'
-import { compilePolicies } from './compile-policies.ts'
+import { compilePolicies, compileWhen } from './compile-policies.ts'
 
 type Of<K extends Resource['kind']> = Resource<K>
 
@@ -24,7 +24,7 @@ export function compile(
   if (!tenant) throw new Error('a snapshot needs its tenant')
   const [providers, credentials, models] = [of('provider'), of('credential'), of('model')]
   const position = positions([...providers], [...credentials], [...models])
-  const { routes, aliases } = compileRoutes(of('route'), of('alias'), models, credentials, position)
+  const { routes, aliases } = compileRoutes(of('route'), of('alias'), position)
   return {
     schemaVersion: 1,
     tenant: {
@@ -41,6 +41,7 @@ export function compile(
       ...{ id, name, provider: position(spec.provider) },
       ...{ upstreamName: spec.upstreamName, region: spec.region, contextTokens: spec.contextTokens },
       ...{ maxOutputTokens: spec.maxOutputTokens, defaultOutputTokens: spec.defaultOutputTokens, bounds: spec.bounds },
+      reasoning: spec.capabilities.includes('REASONING'),
     })),
     providers: providers.map(({ id, name, spec }) => ({ id, name, ...spec })),
     credentials: credentials.map(({ id, spec }) => ({
@@ -79,23 +80,14 @@ export function grantOf({ spec }: Pick<Of<'apiKey'>, 'spec'>, project: Of<'proje
 }
 
 /** An alias that names a model gets a route of its own, with what a route has where it says nothing. */
-function compileRoutes(
-  routes: Of<'route'>[],
-  aliases: Of<'alias'>[],
-  models: Of<'model'>[],
-  credentials: Of<'credential'>[],
-  position: Position,
-) {
-  const modelOf = new Map(models.map((model) => [model.id, model]))
-  const target = (model: string, credential: string | null, weight: number) => {
-    const provider = modelOf.get(model)!.spec.provider
-    const chosen = credential ?? credentials.find(({ spec }) => spec.provider === provider)?.id
-    return { model: position(model), credential: chosen ? position(chosen) : null, weight }
-  }
+function compileRoutes(routes: Of<'route'>[], aliases: Of<'alias'>[], position: Position) {
   const compiled = routes.map(
     ({ id, spec }): SnapshotRoute => ({
-      ...{ id, strategy: spec.strategy, ...limits(spec) },
-      targets: spec.targets.map(({ model, credential, weight }) => target(model, credential, weight)),
+      ...{ id, strategy: spec.strategy, ...limits(spec), stickyHeader: spec.stickyHeader ?? null },
+      targets: spec.targets.map(({ model, credential, weight, when }) => ({
+        ...{ model: position(model), credential: credential === null ? null : position(credential), weight },
+        when: when && compileWhen(when, position),
+      })),
     }),
   )
   const routeAt = new Map(routes.map(({ id }, index) => [id, index]))
@@ -105,7 +97,8 @@ function compileRoutes(
       id: null,
       strategy: 'PRIORITY' as const,
       ...limits(routeDefaults),
-      targets: [target(model, null, 1)],
+      stickyHeader: null,
+      targets: [{ model: position(model), credential: null, weight: 1, when: null }],
     }
     return compiled.push(route) - 1
   }

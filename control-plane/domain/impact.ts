@@ -85,10 +85,13 @@ export async function warningsOf(tx: Tx, tenant: string, drafts: Draft[], nowMs:
   const priced = pricedModels(all, nowMs)
   const models = new Map(all.flatMap((one) => (one.kind === 'model' ? [[one.id, one] as const] : [])))
   for (const { after, path } of changed) {
+    const byCost = after.kind === 'route' && after.spec.strategy === 'LEAST_COST'
     for (const { id, at } of servedBy(after)) {
-      if (priced === 'ALL' || priced.has(id)) continue
-      const message = `model/${models.get(id)?.name ?? id} has no price, and no price sheet has an unpricedCeiling: requests to it will be refused`
-      warnings.push({ path: [...path, ...at], message })
+      if (priced.models.has(id) || (priced.hasCeiling && !byCost)) continue
+      const effect = priced.hasCeiling
+        ? 'has no price of its own: LEAST_COST takes the unpricedCeiling for what it costs'
+        : 'has no price, and no price sheet has an unpricedCeiling: requests to it will be refused'
+      warnings.push({ path: [...path, ...at], message: `model/${models.get(id)?.name ?? id} ${effect}` })
     }
   }
   return warnings
@@ -100,16 +103,17 @@ function servedBy(resource: Resource): { id: string; at: string[] }[] {
   return resource.spec.targets.map((target, index) => ({ id: target.model, at: ['targets', String(index), 'model'] }))
 }
 
-/** Models that have a price now, or cost nothing by declaration. */
-function pricedModels(all: Resource[], nowMs: number): Set<string> | 'ALL' {
+/** Models that have a price now, or cost nothing by declaration; and whether there is a price for all others. */
+function pricedModels(all: Resource[], nowMs: number): { models: ReadonlySet<string>; hasCeiling: boolean } {
   const free = new Set(all.filter((one) => one.kind === 'provider' && one.spec.selfHosted).map(({ id }) => id))
   const priced = new Set(all.filter((one) => one.kind === 'model' && free.has(one.spec.provider)).map(({ id }) => id))
+  let hasCeiling = false
   for (const sheet of all) {
     if (sheet.kind !== 'priceSheet' || Date.parse(sheet.spec.effectiveFrom) > nowMs) continue
-    if (sheet.spec.unpricedCeiling && parseAmount(sheet.spec.unpricedCeiling.amount)) return 'ALL'
+    if (sheet.spec.unpricedCeiling && parseAmount(sheet.spec.unpricedCeiling.amount)) hasCeiling = true
     for (const line of sheet.spec.lines) priced.add(line.model)
   }
-  return priced
+  return { models: priced, hasCeiling }
 }
 
 async function unsetSecrets(tx: Tx, tenant: string, changed: Draft[]): Promise<PlanWarning[]> {

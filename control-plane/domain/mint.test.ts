@@ -215,7 +215,7 @@ describe('a snapshot', () => {
     expect(createHash('sha256').update(current.manifest).digest('hex')).toBe(current.contentDigest)
     expect(manifest).toMatchObject({ revision: current.revision, deltaNumber: 1, tenant: owner.tenant })
     expect(config.aliases[0]).toMatchObject({ name: 'chat', route: 0 })
-    expect(config.routes[0]).toMatchObject({ id: null, targets: [{ model: 0, credential: 0, weight: 1 }] })
+    expect(config.routes[0]).toMatchObject({ id: null, targets: [{ model: 0, credential: null, weight: 1 }] })
     expect(config.priceSheets[0]!.lines[0]).toMatchObject({ model: 0, unitPrice: '150000' })
     expect(config.credentials[0]).toMatchObject({ version: 1 })
     const hash = hashKey(secret!)

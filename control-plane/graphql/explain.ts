@@ -66,7 +66,8 @@ const Explanation = builder.objectRef<ExplanationShape>('Explanation').implement
     target: t.field({
       type: RouteTarget,
       nullable: true,
-      description: 'Where it would be sent first. Of a WEIGHTED route: the first that has a weight.',
+      description:
+        'Where it would be sent first. Of a WEIGHTED route: the first that has a weight. `when` is told by the route alone.',
       resolve: ({ target }) => target,
     }),
     reserve: t.field({

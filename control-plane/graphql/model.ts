@@ -7,6 +7,7 @@ import { rangeOf } from './filters.ts'
 import { read, referenced, resourceOf } from './loaders.ts'
 import { Money } from './money.ts'
 import { ofKind } from './organisation.ts'
+import { Condition } from './policy.ts'
 import { type PriceLine, pricesAt } from './prices.ts'
 import { Alias, Credential, Model, Node, PriceSheet, Provider, ResourceType, Route, Tier } from './refs.ts'
 
@@ -109,6 +110,12 @@ export const RouteTarget = builder.objectRef<Spec<'route'>['targets'][number]>('
       resolve: (target, _, ctx) => resourceOf(ctx, 'credential', target.credential),
     }),
     weight: t.exposeInt('weight'),
+    when: t.field({
+      type: Condition,
+      nullable: true,
+      description: 'Of a BY_TASK route: which requests it is for. Null: every one.',
+      resolve: ({ when }) => when,
+    }),
   }),
 })
 
@@ -146,6 +153,12 @@ Route.implement({
     retry: t.field({ type: RetrySpec, resolve: ({ spec }) => spec.retry }),
     timeouts: t.field({ type: RouteTimeouts, resolve: ({ spec }) => spec.timeouts }),
     breaker: t.field({ type: BreakerSpec, resolve: ({ spec }) => spec.breaker }),
+    stickyHeader: t.string({
+      nullable: true,
+      description:
+        'Requests with the same value of this header go to the same target while it is healthy, for the sake of prompt caches.',
+      resolve: ({ spec }) => spec.stickyHeader,
+    }),
   }),
 })
 

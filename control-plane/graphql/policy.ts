@@ -67,6 +67,11 @@ export const Condition = builder.objectRef<ConditionShape>('Condition').implemen
     streamed: t.exposeBoolean('streamed', { nullable: true }),
     tools: t.exposeBoolean('tools', { nullable: true }),
     images: t.exposeBoolean('images', { nullable: true }),
+    language: t.exposeStringList('language', {
+      nullable: true,
+      description:
+        'Only of a route: a guess at the language of what the user said last, ISO 639-1. One that cannot be told is none.',
+    }),
     minInputTokens: t.expose('minInputTokens', { type: 'SafeInt', nullable: true }),
     maxInputTokens: t.expose('maxInputTokens', { type: 'SafeInt', nullable: true }),
   }),

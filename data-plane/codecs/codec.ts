@@ -32,8 +32,8 @@ export interface PassingDialect {
    * from what is seen. Absent: such a request is refused.
    */
   countHere?(request: AdmittedRequest, model: RunningModel): string
-  /** Follows an answer that passes as it is. */
-  passing(request: AdmittedRequest): AnswerDecoder
+  /** Follows an answer that passes as it is. `thinks`: the model may bill for output that it does not show. */
+  passing(request: AdmittedRequest, thinks?: boolean): AnswerDecoder
   /** What a provider's error means, where it speaks the same protocol. */
   readError(status: number, body: string): UpstreamError
   /** The body of a refusal as this protocol tells errors. */
@@ -70,7 +70,8 @@ export interface BrokenStream {
 export interface Protocol {
   readonly name: CodecName
   encode(request: NeutralRequest, target: EncodeTarget): Encoded & { lost: Feature[] }
-  reader(streamed: boolean): AnswerReader
+  /** `thinks`: the model may bill for output that it does not show. */
+  reader(streamed: boolean, thinks?: boolean): AnswerReader
   /** What a provider's error means: which refusal, and which cause of retrying. */
   readError(status: number, body: string): UpstreamError
 }

@@ -23,7 +23,8 @@ export interface Wire {
   ceiling(request: AdmittedRequest, model: RunningModel): TokenCeiling
   /** The request as this target gets it, and what of it the target does not get. */
   encode(request: AdmittedRequest, target: EncodeTarget, allowLossy: boolean): WireRequest | Refusal
-  decoder(request: AdmittedRequest): AnswerDecoder
+  /** `thinks`: the model may make output, and bill it, that the answer does not show. */
+  decoder(request: AdmittedRequest, thinks: boolean): AnswerDecoder
   readError(status: number, body: string): UpstreamError
   /** Headers of the client's that go on. */
   readonly forwards: readonly string[]
@@ -48,7 +49,7 @@ export function passingWire(dialect: PassingDialect): Wire {
         lossy: encoded.lost?.map((feature) => fields[feature] ?? feature) ?? nothing,
       })
     },
-    decoder: (request) => dialect.passing(request),
+    decoder: (request, thinks) => dialect.passing(request, thinks),
     readError: (status, body) => dialect.readError(status, body),
   }
 }
@@ -72,8 +73,8 @@ export function translatingWire(dialect: Dialect, protocol: Protocol): Wire {
       if (refused !== undefined && !allowLossy) return cannotExpress(refused, protocol.name)
       return { ...encoded, lossy }
     },
-    decoder: (request) =>
-      new TranslatedDecoder(protocol.reader(request.streamed), dialect.writer(request), dialect, request.alias),
+    decoder: (request, thinks) =>
+      new TranslatedDecoder(protocol.reader(request.streamed, thinks), dialect.writer(request), dialect, request.alias),
     readError: (status, body) => retold(protocol.readError(status, body), dialect),
   }
 }

@@ -1,4 +1,4 @@
-import type { SnapshotPolicy, SnapshotRoutingPolicy, SnapshotScope } from '../../schema/snapshot.ts'
+import type { SnapshotCondition, SnapshotPolicy, SnapshotRoutingPolicy, SnapshotScope } from '../../schema/snapshot.ts'
 import type { FoundKey, RunningAlias, RunningGrant, RunningModel } from '../snapshot/running.ts'
 import { type Places, type RunningCondition, runningCondition } from './condition.ts'
 
@@ -135,25 +135,32 @@ function weakenersOf(policy: RunningPolicy, policies: readonly RunningPolicy[]):
   return policies.filter(({ kind, mode, depth }) => kind === policy.kind && mode === 'ENFORCE' && depth > policy.depth)
 }
 
-/** A position of a policy or tier that points nowhere; undefined where all is well. Checked once, before anything is built. */
-export function findPolicyFault(config: {
-  policies: readonly SnapshotPolicy[]
+/** What policies and conditions point into. */
+interface Pointed {
   tiers: readonly { models: number[] }[]
   aliases: readonly unknown[]
   models: readonly unknown[]
   providers: readonly unknown[]
-}): string | undefined {
-  const misses = (list: readonly unknown[], index: unknown) => !Number.isInteger(index) || !list[index as number]
-  const strays = (list: readonly unknown[], indexes: unknown, isNeeded = false) =>
-    indexes == null ? isNeeded : !Array.isArray(indexes) || indexes.some((index) => misses(list, index))
+}
+
+const misses = (list: readonly unknown[], index: unknown) => !Number.isInteger(index) || !list[index as number]
+const strays = (list: readonly unknown[], indexes: unknown, isNeeded = false) =>
+  indexes == null ? isNeeded : !Array.isArray(indexes) || indexes.some((index) => misses(list, index))
+
+/** True where a condition names a place that is not there. */
+export function conditionStrays({ providers, models, tiers }: Pointed, when: SnapshotCondition | null): boolean {
+  return strays(providers, when?.providers) || strays(models, when?.models) || strays(tiers, when?.tiers)
+}
+
+/** A position of a policy or tier that points nowhere; undefined where all is well. Checked once, before anything is built. */
+export function findPolicyFault(config: Pointed & { policies: readonly SnapshotPolicy[] }): string | undefined {
   const { aliases, models, providers, tiers } = config
   if (tiers.some((tier) => strays(models, tier.models, true))) return 'A tier names a model that is not there.'
   const ofPlace = { PROVIDER: providers, MODEL: models, TIER: tiers }
   for (const { scope, when, spec } of config.policies) {
     const place = scope.kind in ofPlace ? ofPlace[scope.kind as 'TIER'] : undefined
     if (place && misses(place, (scope as { at: unknown }).at)) return 'A policy is of a place that is not there.'
-    if (strays(providers, when?.providers) || strays(models, when?.models) || strays(tiers, when?.tiers))
-      return 'A condition names a place that is not there.'
+    if (conditionStrays(config, when)) return 'A condition names a place that is not there.'
     if (spec.kind !== 'ROUTING') continue
     const { allowAliases, allowModels, allowTiers, denyModels, regions } = spec
     if (strays(aliases, allowAliases) || strays(models, allowModels) || strays(models, denyModels, true))

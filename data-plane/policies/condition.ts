@@ -7,7 +7,7 @@ import type { RequestFacts } from './facts.ts'
 /** Whether something holds; undefined where it cannot be told. */
 export type Holds = boolean | undefined
 
-/** When a policy applies, beyond whose request it is. Null = not asked. */
+/** When a policy applies, beyond whose request it is; or which requests a target is for. Null = not asked. */
 export interface RunningCondition {
   /** Each as it is kept; null = any value will do. */
   readonly labels: readonly { readonly key: string; readonly value: string | null }[]
@@ -15,6 +15,7 @@ export interface RunningCondition {
   readonly streamed: boolean | null
   readonly tools: boolean | null
   readonly images: boolean | null
+  readonly languages: ReadonlySet<string> | null
   readonly minInputTokens: number | null
   readonly maxInputTokens: number | null
   readonly providers: ReadonlySet<RunningProvider> | null
@@ -35,7 +36,7 @@ export interface Places {
 }
 
 const known: Record<keyof SnapshotCondition, true> = {
-  ...{ requestLabels: true, dialect: true, streamed: true, tools: true, images: true },
+  ...{ requestLabels: true, dialect: true, streamed: true, tools: true, images: true, language: true },
   ...{ providers: true, models: true, tiers: true, regions: true, external: true },
   ...{ minInputTokens: true, maxInputTokens: true },
 }
@@ -64,15 +65,16 @@ export function runningCondition(
     ...(at?.kind === 'TIER' ? [places.tiers[at.at]!] : []),
   ]
   return Object.freeze({
-    labels: labels as RunningCondition['labels'],
+    labels: Object.freeze(labels.map(Object.freeze)) as RunningCondition['labels'],
     dialects: asked.dialect ? new Set(asked.dialect) : null,
     streamed: asked.streamed ?? null,
     tools: asked.tools ?? null,
     images: asked.images ?? null,
+    languages: asked.language ? new Set(asked.language) : null,
     minInputTokens: asked.minInputTokens ?? null,
     maxInputTokens: asked.maxInputTokens ?? null,
     providers: providersOf(asked, at, places),
-    models,
+    models: Object.freeze(models),
     regions: asked.regions ? new Set(asked.regions) : null,
     external: asked.external ?? null,
     unknown: Object.keys(asked).find((name) => !Object.hasOwn(known, name)) ?? (unkept ? `label ${unkept.key}` : null),
@@ -102,22 +104,30 @@ export function holdsForRequest(condition: RunningCondition, facts: RequestFacts
     if (own === null || (own !== undefined && value !== null && own !== value)) return false
     if (own === undefined) holds = undefined
   }
-  const { dialects } = condition
+  const { dialects, languages } = condition
   const asked: Holds[] = [
     dialects === null ? true : facts.dialect && dialects.has(facts.dialect),
     is(condition.streamed, condition.streamed === null ? undefined : facts.streamed),
     is(condition.tools, condition.tools === null ? undefined : facts.tools),
     is(condition.images, condition.images === null ? undefined : facts.images),
+    languages === null ? true : speaks(facts.language, languages),
   ]
   if (asked.includes(false)) return false
   return asked.includes(undefined) ? undefined : holds
 }
 
+const speaks = (own: string | null | undefined, languages: ReadonlySet<string>): Holds =>
+  own === undefined ? undefined : own !== null && languages.has(own)
+
 const is = (wanted: boolean | null, own: Holds): Holds =>
   wanted === null ? true : own === undefined ? undefined : own === wanted
 
 /** The part that is asked of each place a request may go to. */
-export function holdsForTarget(condition: RunningCondition, { model }: RunningTarget, facts: RequestFacts): Holds {
+export function holdsForTarget(
+  condition: RunningCondition,
+  { model }: Pick<RunningTarget, 'model'>,
+  facts: RequestFacts,
+): Holds {
   const { providers, models, regions, external, minInputTokens, maxInputTokens } = condition
   if (providers && !providers.has(model.provider)) return false
   for (const set of models) if (!set.has(model)) return false

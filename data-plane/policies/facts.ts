@@ -2,7 +2,8 @@ import type { Codec as CodecName } from '../../schema/config/index.ts'
 import type { AdmittedRequest, PassingDialect } from '../codecs/codec.ts'
 import { wireTo } from '../codecs/index.ts'
 import type { RunningModel } from '../snapshot/running.ts'
-import { hasImages, offersTools } from './traits.ts'
+import { languageOf } from './language.ts'
+import { hasImages, newestText, offersTools } from './traits.ts'
 
 /** What policies may ask about a request. Undefined = not known yet, as where only the key is. */
 export interface RequestFacts {
@@ -12,6 +13,8 @@ export interface RequestFacts {
   readonly streamed: boolean | undefined
   readonly tools: boolean | undefined
   readonly images: boolean | undefined
+  /** Of what the user said last, ISO 639-1. Null = it cannot be told. */
+  readonly language: string | null | undefined
   /** The bound that is reserved for at this model. */
   inputTokens(model: RunningModel): number | undefined
 }
@@ -25,6 +28,7 @@ export class RequestInHand implements RequestFacts {
   readonly #request: AdmittedRequest
   #tools: boolean | undefined
   #images: boolean | undefined
+  #language: string | null | undefined
 
   constructor(labels: Labels, dialect: PassingDialect, request: AdmittedRequest) {
     this.#labels = labels
@@ -54,6 +58,11 @@ export class RequestInHand implements RequestFacts {
     return this.#images
   }
 
+  get language(): string | null {
+    if (this.#language === undefined) this.#language = languageOf(newestText(this.#request.body))
+    return this.#language
+  }
+
   inputTokens(model: RunningModel): number {
     const wire = wireTo(model.provider, this.#dialect, this.#request.operation) ?? this.#dialect
     return wire.ceiling(this.#request, model).inputTokens
@@ -68,6 +77,7 @@ export function anyRequest(bound: Labels): RequestFacts {
     streamed: undefined,
     tools: undefined,
     images: undefined,
+    language: undefined,
     inputTokens: () => undefined,
   }
 }

@@ -18,6 +18,29 @@ export function hasImages(body: unknown): boolean {
   return [messages, input, contents, system, systemInstruction].some(holdsImage)
 }
 
+/** What the user said last, as far as it is text; empty where there is none. */
+export function newestText(body: unknown): string {
+  const { messages, input, contents, prompt } = object(body)
+  for (const turns of [messages, input, contents, prompt]) {
+    if (typeof turns === 'string') return turns
+    if (!Array.isArray(turns)) continue
+    const last = turns.findLast(
+      (turn) => typeof turn === 'string' || [undefined, 'user'].includes(object(turn).role as never),
+    )
+    return typeof last === 'string' ? last : textOf(last)
+  }
+  return ''
+}
+
+function textOf(turn: unknown): string {
+  const { content, parts, text } = object(turn)
+  if (typeof text === 'string') return text
+  if (typeof content === 'string') return content
+  const list = Array.isArray(content) ? content : Array.isArray(parts) ? parts : []
+  const texts = list.map((part) => object(part).text).filter((each) => typeof each === 'string')
+  return texts.join(' ')
+}
+
 const imageTypes = new Set<unknown>(['image_url', 'input_image', 'image', 'computer_screenshot'])
 
 /** Bodies are bounded in depth and number of values when they are admitted. */

@@ -1,7 +1,9 @@
+import type { RouteStrategy } from '../../schema/config/index.ts'
 import { findKey } from '../../schema/key-table.ts'
 import type { Grant, SnapshotConfig } from '../../schema/snapshot.ts'
-import { runningLabels } from '../labels/declared.ts'
-import { findPolicyFault, policyBook } from '../policies/book.ts'
+import { type RunningLabels, runningLabels } from '../labels/declared.ts'
+import { conditionStrays, findPolicyFault, policyBook } from '../policies/book.ts'
+import { type Places, runningCondition } from '../policies/condition.ts'
 import { indexAliases } from './aliases.ts'
 import { ceilingHistory, rateHistories } from './rates.ts'
 import type {
@@ -40,8 +42,8 @@ export function buildRunning(parts: VerifiedParts): RunningSnapshot | Unreadable
   const fault = findFault(config)
   if (fault) return { unreadable: fault }
   const grants = config.grants.map(runningGrant)
-  const resources = resolve(config)
   const requestLabels = runningLabels(config.requestLabels, parts.pseudonymKey)
+  const resources = resolve(config, requestLabels)
   const table = Array.from({ length: 256 }, (_, first) => parts.shards.get(first))
   return Object.freeze({
     tenant: Object.freeze(config.tenant),
@@ -51,11 +53,7 @@ export function buildRunning(parts: VerifiedParts): RunningSnapshot | Unreadable
     deltaNumber: parts.deltaNumber,
     ...resources,
     requestLabels,
-    policies: policyBook(deepFreeze(config.policies), resources.aliases, {
-      ...resources,
-      labels: requestLabels,
-      tiers: config.tiers.map((tier) => new Set(tier.models.map((at) => resources.models[at]!))),
-    }),
+    policies: policyBook(deepFreeze(config.policies), resources.aliases, placesOf(config, resources, requestLabels)),
     findAlias: indexAliases(resources.aliases),
     keyShards: Object.freeze(table),
     findKey: (hash: Uint8Array) => {
@@ -97,18 +95,33 @@ function findFault(config: SnapshotConfig): string | undefined {
   if (models.some(({ provider }) => misses(providers, provider))) return 'A model names a provider that is not there.'
   if (credentials.some(({ provider }) => misses(providers, provider)))
     return 'A credential names a provider that is not there.'
-  for (const { targets } of routes)
+  for (const { targets, strategy } of routes) {
+    if (!routeStrategies.has(strategy))
+      return 'A route has a strategy that this version does not know. Update the gateway.'
     if (
       targets.some((to) => misses(models, to.model) || (to.credential !== null && misses(credentials, to.credential)))
     )
       return 'A route names a model or credential that is not there.'
+    if (targets.some(({ when }) => conditionStrays(config, when)))
+      return 'A route has a condition that names a place that is not there.'
+  }
   for (const { lines } of config.priceSheets)
     if (lines.some(({ model, unitPrice }) => misses(models, model) || !/^\d{1,40}$/.test(unitPrice)))
       return 'A price names a model that is not there, or is not a number.'
   return findPolicyFault(config)
 }
 
-function resolve(config: SnapshotConfig) {
+const routeStrategies: ReadonlySet<string> = new Set<RouteStrategy>([
+  ...(['PRIORITY', 'WEIGHTED', 'LEAST_COST', 'LEAST_LATENCY', 'BY_TASK'] as const),
+])
+
+const placesOf = (
+  { tiers }: SnapshotConfig,
+  { models, providers }: Pick<Places, 'models' | 'providers'>,
+  labels: RunningLabels,
+): Places => ({ models, providers, labels, tiers: tiers.map((tier) => new Set(tier.models.map((at) => models[at]!))) })
+
+function resolve(config: SnapshotConfig, labels: RunningLabels) {
   const providers: RunningProvider[] = config.providers.map((provider) =>
     Object.freeze({ ...deepFreeze(provider), codecs: new Set(provider.codecs) }),
   )
@@ -116,13 +129,15 @@ function resolve(config: SnapshotConfig) {
     Object.freeze({ ...credential, provider: providers[credential.provider]!, tenant: config.tenant.id }),
   )
   const models = resolveModels(config, providers)
+  const places = placesOf(config, { models, providers }, labels)
   const routes: RunningRoute[] = config.routes.map((route) =>
     deepFreeze({
       ...route,
-      targets: route.targets.map(({ model, credential, weight }) => ({
+      targets: route.targets.map(({ model, credential, weight, when }) => ({
         model: models[model]!,
-        credential: credential === null ? null : credentials[credential]!,
+        credentials: credential === null ? usable(credentials, models[model]!.provider) : [credentials[credential]!],
         weight,
+        when: runningCondition(when ?? null, { kind: 'TENANT' }, places),
       })),
     }),
   )
@@ -135,6 +150,13 @@ function resolve(config: SnapshotConfig) {
     models: Object.freeze(models),
     aliases: Object.freeze(aliases),
   }
+}
+
+/** A provider's credentials; those without a secret are left out while another has one. */
+function usable(credentials: readonly RunningCredential[], provider: RunningProvider): RunningCredential[] {
+  const own = credentials.filter((credential) => credential.provider === provider)
+  const set = own.filter(({ source, kind, version }) => source !== 'STORED' || kind === 'NONE' || version > 0)
+  return set.length > 0 ? set : own
 }
 
 function resolveModels(config: SnapshotConfig, providers: readonly RunningProvider[]): RunningModel[] {

@@ -16,6 +16,7 @@ const grant = {
   allowedAddresses: [],
 }
 const defaults = {
+  stickyHeader: null,
   retry: { attempts: 2, on: [], backoffMs: 200 },
   timeouts: { firstByteMs: 1, idleMs: 1, totalMs: 1 },
   breaker: { failures: 1, windowMs: 1, coolDownMs: 1 },
@@ -43,6 +44,7 @@ const model = (id: string, upstreamName: string, at = 0) => ({
   contextTokens: null,
   maxOutputTokens: null,
   defaultOutputTokens: null,
+  reasoning: false,
   bounds: {
     tokensPerMessage: 16,
     tokensPerTool: 64,
@@ -71,8 +73,8 @@ const config: SnapshotConfig = {
       id: null,
       strategy: 'PRIORITY',
       targets: [
-        { model: 0, credential: 0, weight: 1 },
-        { model: 1, credential: null, weight: 1 },
+        { model: 0, credential: 0, weight: 1, when: null },
+        { model: 1, credential: null, weight: 1, when: null },
       ],
       ...defaults,
     },
@@ -123,8 +125,8 @@ describe('a running snapshot', () => {
     const [first, second] = aliases[0]!.route.targets
     expect(first!.model).toBe(models[0])
     expect(first!.model.provider).toBe(providers[0])
-    expect(first!.credential).toBe(credentials[0])
-    expect(second!.credential).toBeNull()
+    expect(first!.credentials).toEqual([credentials[0]])
+    expect(second!.credentials).toEqual([credentials[0]])
     expect(credentials[0]!.tenant).toBe('ten_1')
     expect(models[1]!.upstreamPrefix).toBe('gpt-')
     expect(models[0]!.upstreamPrefix).toBeNull()
@@ -163,7 +165,11 @@ describe('a running snapshot', () => {
     expect(unreadable(partsOf({ models: [model('mdl_1', 'x', -1)] }))).toBe(true)
     expect(unreadable(partsOf({ credentials: [{ ...config.credentials[0]!, provider: 2 }] }))).toBe(true)
     expect(
-      unreadable(partsOf({ routes: [{ ...config.routes[0]!, targets: [{ model: 7, credential: null, weight: 1 }] }] })),
+      unreadable(
+        partsOf({
+          routes: [{ ...config.routes[0]!, targets: [{ model: 7, credential: null, weight: 1, when: null }] }],
+        }),
+      ),
     ).toBe(true)
     expect(unreadable(partsOf({ schemaVersion: 2 as 1 }))).toBe(true)
     expect(unreadable(partsOf({ revision: 8 }))).toBe(true)

@@ -2,6 +2,7 @@ import type { Codec, Meter, Platform } from '../../schema/config/index.ts'
 import type { SnapshotCredential, SnapshotModel, SnapshotRoute } from '../../schema/snapshot.ts'
 import type { RunningLabels } from '../labels/declared.ts'
 import type { PolicyBook } from '../policies/book.ts'
+import type { RunningCondition } from '../policies/condition.ts'
 
 /**
  * One tenant's snapshot as the request path uses it: every position resolved to its object, every amount a bigint of 10⁻¹²,
@@ -73,10 +74,14 @@ export interface RunningRoute extends Readonly<Omit<SnapshotRoute, 'targets'>> {
   readonly targets: readonly RunningTarget[]
 }
 
+/** Where a route may send requests: a model, with each of the credentials that will do there. */
 export interface RunningTarget {
   readonly model: RunningModel
-  readonly credential: RunningCredential | null
+  /** The one that is named, else all of the provider's; empty where it needs none. */
+  readonly credentials: readonly RunningCredential[]
   readonly weight: number
+  /** The requests it is for; null = every one. */
+  readonly when: RunningCondition | null
 }
 
 export interface RunningModel extends Readonly<Omit<SnapshotModel, 'provider'>> {

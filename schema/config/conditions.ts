@@ -1,5 +1,6 @@
 import type { RuleIssue } from './declaration.ts'
 import { flag, input, labels, oneOf, ref, safeInt, z } from './fields.ts'
+import { languages } from './languages.ts'
 import { codecs } from './models.ts'
 
 /** A region as a provider names it: `eu-central-1`, `westeurope`. Compared as it is written. */
@@ -13,7 +14,13 @@ export const region = () =>
 const anyOf = <Item extends z.ZodType>(item: Item) =>
   z.array(item).min(1, 'holds for nothing; leave it out').max(1_000).nullable().default(null)
 
-/** When a policy holds. A field that is null is not asked. */
+const language = () =>
+  z
+    .string()
+    .refine((value) => languages.includes(value), `is not told apart here; one of ${languages.join(', ')} is`)
+    .meta({ graphql: 'String' })
+
+/** When a policy holds, or which requests a target is for. A field that is null is not asked. */
 export const condition = input('ConditionInput', {
   requestLabels: labels().nullable().default(null),
   provider: anyOf(ref('provider')),
@@ -28,6 +35,10 @@ export const condition = input('ConditionInput', {
   streamed: flag().nullable().default(null),
   tools: flag().nullable().default(null),
   images: flag().nullable().default(null),
+  language: anyOf(language()).meta({
+    description:
+      'Only of a route: a guess at the language of what the user said last, ISO 639-1. One that cannot be told is none.',
+  }),
   minInputTokens: safeInt().nullable().default(null),
   maxInputTokens: safeInt().nullable().default(null),
 }).meta({ description: 'All fields that are given must hold; values in one list are alternatives.' })

@@ -5,6 +5,7 @@ import * as models from './models.ts'
 import * as organisation from './organisation.ts'
 import * as policies from './policies.ts'
 import * as prices from './prices.ts'
+import * as routes from './routes.ts'
 
 const declared = {
   tenant: organisation.tenant,
@@ -17,7 +18,7 @@ const declared = {
   model: models.model,
   tier: models.tier,
   alias: models.alias,
-  route: models.route,
+  route: routes.route,
   priceSheet: prices.priceSheet,
   policy: policies.policy,
   dataPlane: organisation.dataPlane,
@@ -57,7 +58,9 @@ export type { Condition } from './conditions.ts'
 export type { Declaration, RuleIssue, SpecOf } from './declaration.ts'
 export { labels, z } from './fields.ts'
 export { labelFault, type RequestLabel } from './labels.ts'
+export { languages } from './languages.ts'
 export * from './models.ts'
 export { type DataClass, type Role, roles } from './organisation.ts'
 export { failureModes, type PolicyKind, policyKinds, policyModes, type RoutingPolicy } from './policies.ts'
 export { type Meter, meters } from './prices.ts'
+export * from './routes.ts'

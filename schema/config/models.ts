@@ -1,5 +1,5 @@
 import { declare } from './declaration.ts'
-import { dateTime, duration, flag, headers, input, int, list, oneOf, ref, text, z } from './fields.ts'
+import { dateTime, flag, headers, input, int, list, oneOf, ref, text, z } from './fields.ts'
 import { dataClass } from './organisation.ts'
 
 export const platforms = [
@@ -205,75 +205,4 @@ export const alias = declare({
     (spec.route === null) === (spec.model === null)
       ? [{ path: ['model'], message: 'exactly one of route and model is declared' }]
       : [],
-})
-
-export const retryCauses = [
-  'CONNECT_FAILED',
-  'TIMEOUT',
-  'RATE_LIMITED',
-  'OVERLOADED',
-  'SERVER_ERROR',
-  'AUTH_FAILED',
-  'CONTEXT_TOO_LONG',
-  'CONTENT_FILTERED',
-] as const
-export type RetryCause = (typeof retryCauses)[number]
-
-const retry = input('RetryInput', {
-  attempts: int(1, 10),
-  on: list(oneOf('RetryCause', retryCauses), retryCauses.length).default([
-    'CONNECT_FAILED',
-    'TIMEOUT',
-    'RATE_LIMITED',
-    'OVERLOADED',
-    'SERVER_ERROR',
-  ]),
-  backoff: duration(0, 30_000).default('PT0.2S'),
-})
-
-const timeouts = input('RouteTimeoutsInput', {
-  firstByte: duration(10, 3_600_000).default('PT2M'),
-  idle: duration(10, 3_600_000).default('PT1M'),
-  total: duration(10, 21_600_000).default('PT15M'),
-})
-
-const breaker = input('BreakerInput', {
-  failures: int(1, 1_000),
-  window: duration(1_000, 3_600_000),
-  coolDown: duration(100, 3_600_000),
-})
-
-const routeTarget = input('RouteTargetInput', {
-  model: ref('model'),
-  credential: ref('credential').nullable().default(null),
-  weight: int(0, 1_000_000).default(1),
-})
-
-/** What holds for an alias that names a model without a route, and for a route that leaves a field out. */
-export const routeDefaults = {
-  retry: {
-    attempts: 2,
-    on: ['CONNECT_FAILED', 'TIMEOUT', 'RATE_LIMITED', 'OVERLOADED', 'SERVER_ERROR'] as RetryCause[],
-    backoff: 'PT0.2S',
-  },
-  timeouts: { firstByte: 'PT2M', idle: 'PT1M', total: 'PT15M' },
-  breaker: { failures: 5, window: 'PT30S', coolDown: 'PT15S' },
-}
-
-export const route = declare({
-  kind: 'route',
-  description: 'Which models serve an alias, and in which order they are tried.',
-  spec: z.strictObject({
-    strategy: oneOf('RouteStrategy', ['PRIORITY', 'WEIGHTED']).default('PRIORITY'),
-    targets: list(routeTarget, 32),
-    retry: retry.default(routeDefaults.retry),
-    timeouts: timeouts.default(routeDefaults.timeouts),
-    breaker: breaker.default(routeDefaults.breaker),
-  }),
-  rules: (spec) => [
-    ...(spec.targets.length === 0 ? [{ path: ['targets'], message: 'a route needs at least one target' }] : []),
-    ...(spec.strategy === 'WEIGHTED' && spec.targets.every((target) => target.weight === 0)
-      ? [{ path: ['targets'], message: 'at least one target needs a weight above 0' }]
-      : []),
-  ],
 })

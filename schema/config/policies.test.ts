@@ -59,6 +59,7 @@ describe('a routing policy', () => {
     ])
     expect(policy({ when: { minInputTokens: 0, maxInputTokens: 0, streamed: false } })).toEqual([])
     expect(policy({ when: { weather: 'fine' } })).not.toEqual([])
+    expect(policy({ when: { language: ['de'] } })).toEqual([expect.stringContaining('when.language: is a guess')])
   })
 
   it('has references wherever it names something, but none in a label', () => {

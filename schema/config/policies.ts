@@ -31,6 +31,8 @@ export type PolicyKind = (typeof policyKinds)[keyof typeof policyKinds]
 export const policyModes = ['ENFORCE', 'OBSERVE', 'OFF'] as const
 export const failureModes = ['CLOSED', 'OPEN'] as const
 
+const guessed = 'is a guess, which chooses a target well enough and holds nobody to a policy; leave it out'
+
 export const policy = declare({
   kind: 'policy',
   description: 'A rule that data planes hold requests to, within its scope.',
@@ -45,6 +47,7 @@ export const policy = declare({
   }),
   rules: ({ scope, when, spec }) => [
     ...conditionIssues(when, ['when']),
+    ...(when?.language ? [{ path: ['when', 'language'], message: guessed }] : []),
     ...(spec.routing ? routingIssues(spec.routing, scope) : []),
   ],
 })

@@ -51,10 +51,11 @@ function configOf(upstream: string, codec: Codec): SnapshotConfig {
       {
         id: mintId('route'),
         strategy: 'PRIORITY',
-        targets: [{ model: 0, credential: 0, weight: 1 }],
+        targets: [{ model: 0, credential: 0, weight: 1, when: null }],
         retry: { attempts: 1, on: [], backoffMs: 5 },
         timeouts: { firstByteMs: 30_000, idleMs: 30_000, totalMs: 60_000 },
         breaker: { failures: 100, windowMs: 10_000, coolDownMs: 10_000 },
+        stickyHeader: null,
       },
     ],
     models: [modelOf(codec)],
@@ -90,6 +91,7 @@ function modelOf(codec: Codec): SnapshotConfig['models'][number] {
     contextTokens: 128_000,
     maxOutputTokens: 16_000,
     defaultOutputTokens: null,
+    reasoning: false,
     bounds: {
       tokensPerMessage: 16,
       tokensPerTool: 64,

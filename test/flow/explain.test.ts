@@ -110,4 +110,26 @@ describe('an explanation', () => {
     ])
       expect([...told.keys()]).toContain(code)
   }, 120_000)
+
+  it('tells the strategy, why this target is first, and which were left out and why', async () => {
+    const [any] = fc.sample(
+      randomConfig.filter(({ models }) => models.length > 1),
+      { numRuns: 1, seed: 7 },
+    )
+    const target = (model: number, when: object | null) => ({ model, credential: null, weight: 1, when })
+    const route = {
+      ...any!.routes[0]!,
+      strategy: 'BY_TASK' as const,
+      targets: [target(0, { tools: true }), target(1, null)],
+    }
+    const config: SnapshotConfig = {
+      ...{ ...any!, policies: [], requestLabels: [], tiers: [], routes: any!.routes.map(() => route) },
+      aliases: [{ id: 'als_0', name: 'house', route: 0, allowLossy: false, deprecation: null }],
+      grants: [{ ...any!.grants[0]!, aliases: null, requestLabels: {} }],
+    }
+    const body = JSON.stringify({ model: 'house', messages: [{ role: 'user', content: 'Hello' }] })
+    const { steps } = await explained(config, { body, labels: {} } as RandomRequest)
+    const told = steps.find(({ stage }) => stage === 'ROUTE')!.detail
+    expect(told).toBe('model-1: by_task default; not_matching model-0')
+  })
 })

@@ -26,7 +26,7 @@ export interface Setup {
   baseUrl: string
   /** Targets of the one route, as model names at the provider; each is a model of its own. */
   targets?: string[]
-  strategy?: 'PRIORITY' | 'WEIGHTED'
+  strategy?: SnapshotConfig['routes'][number]['strategy']
   weights?: number[]
   retry?: Partial<SnapshotConfig['routes'][number]['retry']>
   timeouts?: Partial<SnapshotConfig['routes'][number]['timeouts']>
@@ -42,6 +42,8 @@ export interface Setup {
   key?: { revoked?: boolean; expiresAtMs?: number }
   policies?: SnapshotConfig['policies']
   secret?: string
+  /** By credential, where there are several. */
+  secrets?: Record<string, string>
   /** What the operator allows; the scripted provider's address unless said otherwise. */
   privateHosts?: string[]
   bodyBytesMax?: number
@@ -62,7 +64,7 @@ export async function startGateway(setup: Setup) {
   recorder.openEpoch(1)
   const secret = setup.secret ?? 'sk-provider-secret'
   const upstream = fetchUpstream(
-    { secretOf: () => ({ expose: () => secret, fingerprint: 'f' }) },
+    { secretOf: ({ id }) => ({ expose: () => setup.secrets?.[id] ?? secret, fingerprint: 'f' }) },
     { privateHosts: setup.privateHosts ?? ['127.0.0.1', 'localhost'] },
   )
   const faults: string[] = []
@@ -209,7 +211,7 @@ function routeOf(setup: Setup, names: string[]): SnapshotConfig['routes'][number
     id: mintId('route'),
     strategy: setup.strategy ?? 'PRIORITY',
     targets: names.map((_, model) => ({
-      ...{ model, credential: providerAt(setup, model), weight: setup.weights?.[model] ?? 1 },
+      ...{ model, credential: providerAt(setup, model), weight: setup.weights?.[model] ?? 1, when: null },
     })),
     retry: {
       attempts: 3,
@@ -219,6 +221,7 @@ function routeOf(setup: Setup, names: string[]): SnapshotConfig['routes'][number
     },
     timeouts: { firstByteMs: 5_000, idleMs: 5_000, totalMs: 20_000, ...setup.timeouts },
     breaker: setup.breaker ?? { failures: 100, windowMs: 10_000, coolDownMs: 10_000 },
+    stickyHeader: null,
   }
 }
 
@@ -234,6 +237,7 @@ function modelOf(setup: Setup, name: string, provider: number): SnapshotConfig['
     contextTokens: 8_000,
     maxOutputTokens: 1_000,
     defaultOutputTokens: null,
+    reasoning: false,
     bounds: {
       tokensPerMessage: 16,
       tokensPerTool: 64,

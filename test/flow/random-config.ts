@@ -53,7 +53,7 @@ const model = (at: number) =>
     .record({ provider: fc.nat(1), region: maybe(region()), maxOutputTokens: maybe(fc.constant(1_000)) })
     .map((some): SnapshotConfig['models'][number] => ({
       ...{ id: `mdl_${at}`, name: `model-${at}`, upstreamName: `up-${at}`, contextTokens: 8_000 },
-      ...{ defaultOutputTokens: null, ...some },
+      ...{ defaultOutputTokens: null, reasoning: false, ...some },
       bounds: {
         ...{ tokensPerMessage: 16, tokensPerTool: 64, tokensPerImage: 500, tokensPerPage: null },
         tokensPerAudioSecond: null,
@@ -65,17 +65,27 @@ const alias = (at: number) =>
     .record({ deprecation: rarely(fc.constant({ sinceMs: 0, removeAfterMs: 1, use: null }), 20) })
     .map((some) => ({ id: `als_${at}`, name: `alias-${at}`, route: at, allowLossy: false, ...some }))
 
+/** What a running gateway learns of its targets nobody can say beforehand, so LEAST_LATENCY is not among them. */
+const strategy = fc.constantFrom('PRIORITY', 'WEIGHTED', 'LEAST_COST', 'BY_TASK')
+
+const task = fc.constantFrom<SnapshotCondition>(
+  ...[{ tools: true }, { images: true }, { images: false, streamed: true }, { requestLabels: { case: 'a' } }],
+  { minInputTokens: 200 },
+)
+
 /** With WEIGHTED at most one target has a weight, so that lots decide nothing. */
 const route = (models: number) =>
   fc
-    .tuple(fc.shuffledSubarray(range(models), { minLength: 1 }), fc.boolean(), fc.nat(3))
-    .map(([chosen, weighted, heavy]): SnapshotConfig['routes'][number] => ({
+    .tuple(fc.shuffledSubarray(range(models), { minLength: 1 }), strategy, fc.nat(3), fc.array(task, { maxLength: 3 }))
+    .map(([chosen, strategy, heavy, tasks]): SnapshotConfig['routes'][number] => ({
       id: null,
-      strategy: weighted ? 'WEIGHTED' : 'PRIORITY',
+      strategy,
+      stickyHeader: null,
       targets: chosen.map((at, place) => ({
         model: at,
         credential: null,
-        weight: weighted && place !== heavy % chosen.length ? 0 : 1,
+        weight: strategy === 'WEIGHTED' && place !== heavy % chosen.length ? 0 : 1,
+        when: strategy === 'BY_TASK' ? (tasks[place] ?? null) : null,
       })),
       retry: { attempts: 1, on: [], backoffMs: 1 },
       timeouts: { firstByteMs: 5_000, idleMs: 5_000, totalMs: 10_000 },

@@ -16,8 +16,8 @@ export const openaiChat: Dialect & Protocol = {
   admit: admitChat,
   ceiling: (request, model) => chatCeiling(request as ChatRequest, model),
   pass: (request, target) => encodeChat(request as ChatRequest, target),
-  passing: (request) =>
-    request.streamed ? new ChatStreamDecoder((request as ChatRequest).showsUsage) : new ChatAnswerDecoder(),
+  passing: (request, thinks) =>
+    request.streamed ? new ChatStreamDecoder((request as ChatRequest).showsUsage, thinks) : new ChatAnswerDecoder(),
   neutral: (request) => readChatRequest(request as ChatRequest),
   writer: (request) =>
     request.streamed ? new ChatChunkWriter((request as ChatRequest).showsUsage) : new ChatCompletionWriter(),

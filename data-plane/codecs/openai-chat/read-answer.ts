@@ -7,8 +7,8 @@ import { readToldError } from './errors.ts'
 import { readUsage } from './usage.ts'
 
 /** Reads a chat completion, streamed or plain, into events. */
-export function chatReader(streamed: boolean): AnswerReader {
-  return streamed ? new SseReader(new ChunkGrammar()) : new JsonReader(readCompletion)
+export function chatReader(streamed: boolean, thinks = false): AnswerReader {
+  return streamed ? new SseReader(new ChunkGrammar(), thinks) : new JsonReader(readCompletion)
 }
 
 function readCompletion(answer: Json, text: string): NeutralEvent[] | AnswerFault {

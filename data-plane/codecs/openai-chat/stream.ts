@@ -2,7 +2,7 @@ import { isMonstrous } from '../../json-members.ts'
 import { plainEvents, SseCutter, type SseEvent, type SseProblem } from '../../sse.ts'
 import type { AnswerDecoder, AnswerFacts, AnswerFault } from '../codec.ts'
 import { brokeOff } from '../gathered.ts'
-import { eventBytesMax } from '../reading.ts'
+import { emptyFacts, eventBytesMax } from '../reading.ts'
 import { readToldError } from './errors.ts'
 import { readUsage } from './usage.ts'
 
@@ -31,7 +31,7 @@ function encodeEvents(events: string[]): Uint8Array[] {
  * taken out, and `[DONE]` is held back until the end.
  */
 export class ChatStreamDecoder implements AnswerDecoder {
-  readonly facts: AnswerFacts = { usage: undefined, finishReason: null, outputBytes: 0, hiddenOutput: false }
+  readonly facts: AnswerFacts
   complete = false
   readonly #cutter = new SseCutter(eventBytesMax)
   readonly #showsUsage: boolean
@@ -40,8 +40,10 @@ export class ChatStreamDecoder implements AnswerDecoder {
   /** Met behind events that are good: told by `end`, so that an answer does not depend on how it was cut. */
   #fault: AnswerFault | undefined
 
-  constructor(showsUsage: boolean) {
+  /** `thinks`: tokens can be billed that the stream does not show. */
+  constructor(showsUsage: boolean, thinks = false) {
     this.#showsUsage = showsUsage
+    this.facts = emptyFacts(thinks)
   }
 
   push(chunk: Uint8Array): Uint8Array[] | AnswerFault {

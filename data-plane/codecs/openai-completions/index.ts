@@ -11,8 +11,10 @@ export const openaiCompletions: PassingDialect = {
   admit: admitCompletion,
   ceiling: (request, model) => completionCeiling(request as CompletionRequest, model),
   pass: (request, target) => passCompletion(request as CompletionRequest, target),
-  passing: (request) =>
-    request.streamed ? new ChatStreamDecoder((request as CompletionRequest).showsUsage) : new ChatAnswerDecoder(),
+  passing: (request, thinks) =>
+    request.streamed
+      ? new ChatStreamDecoder((request as CompletionRequest).showsUsage, thinks)
+      : new ChatAnswerDecoder(),
   readError: openaiChat.readError,
   renderRefusal: openaiChat.renderRefusal,
   renderStreamRefusal: openaiChat.renderStreamRefusal,
