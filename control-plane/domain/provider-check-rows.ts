@@ -1,4 +1,4 @@
-import { and, asc, count, eq, gt, inArray, isNull, lt } from 'drizzle-orm'
+import { and, asc, count, eq, gt, isNull, lt } from 'drizzle-orm'
 import { mintId } from '../../schema/ids.ts'
 import { type ProviderFinding, providerCheckMsMax } from '../../schema/link.ts'
 import type { Tx } from '../db/database.ts'
@@ -16,7 +16,7 @@ const lookAgainMs = 500
 /** A row that its asker did not remove. */
 const abandonedMs = 60_000
 
-/** Notes a check and wakes the control planes; undefined where as many as may be are under way. */
+/** Notes a check and wakes the control planes; null where as many as may be are under way. */
 export async function addCheck(
   tx: Tx,
   ctx: Context,
@@ -78,7 +78,7 @@ export async function noteFinding(
   })
 }
 
-const ofCheck = (tenant: string, id: string) => and(eq(providerCheck.tenant, tenant), inArray(providerCheck.id, [id]))
+const ofCheck = (tenant: string, id: string) => and(eq(providerCheck.tenant, tenant), eq(providerCheck.id, id))
 
 /** What came of a check, waiting until something did; its row is gone then. */
 export async function awaitFinding(

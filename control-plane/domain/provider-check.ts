@@ -88,24 +88,18 @@ async function ask(tx: Tx, ctx: Context, actor: Actor, input: ProviderCheckInput
   return { errors, audit: check && audit, check }
 }
 
-interface Target {
-  provider: Resource<'provider'>
-  credential: Resource<'credential'> | null
-  dataPlane: Resource<'dataPlane'> | null
-}
-
 async function targetOf(tx: Tx, tenant: string, input: ProviderCheckInput, errors: UserError[]) {
   const lookup = new Lookup(tx, tenant)
-  const named = { provider: input.provider, credential: input.credential, dataPlane: input.dataPlane }
-  await lookup.load(Object.values(named).filter((ref) => typeof ref === 'string'))
-  const found: Record<string, Resource | null> = {}
-  for (const [kind, ref] of Object.entries(named)) {
-    const one = typeof ref === 'string' ? lookup.find(ref) : null
-    if (one === null || one?.kind === kind) found[kind] = one
-    else errors.push(notFound([kind], ref!))
+  await lookup.load([input.provider, input.credential, input.dataPlane].filter((ref) => typeof ref === 'string'))
+  const find = <K extends 'provider' | 'credential' | 'dataPlane'>(kind: K): Resource<K> | null => {
+    const ref = input[kind] ?? null
+    const found = ref === null ? null : lookup.find(ref)
+    if (found?.kind === kind) return found as Resource<K>
+    if (ref !== null) errors.push(notFound([kind], ref))
+    return null
   }
-  if (errors.length > 0) return undefined
-  const { provider, credential, dataPlane } = found as unknown as Target
+  const [provider, credential, dataPlane] = [find('provider'), find('credential'), find('dataPlane')]
+  if (!provider || errors.length > 0) return undefined
   if (credential && credential.spec.provider !== provider.id)
     errors.push(invalidInput(['credential'], `is not of ${handleOf('provider', provider.name)}`))
   return { provider, credential: credential ?? (await oldestOf(tx, tenant, provider.id)), dataPlane }

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { providerChecker } from '../../adapters/ports/provider-check/checker.ts'
 import { buildRunning } from '../../data-plane/snapshot/build.ts'
@@ -205,6 +208,26 @@ describe('what goes wrong is one sentence', () => {
     expect(closed.detail).toMatch(/^Nothing answers at 127\.0\.0\.1:9 /)
   })
 
+  it('for a certificate that nobody here trusts, unless its CA is declared', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-check-tls-'))
+    const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+    const made = Bun.spawnSync(
+      ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+        .concat(['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'])
+        .concat(['-keyout', key, '-out', cert]),
+    )
+    expect(made.exitCode).toBe(0)
+    const tls = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
+    const fetch = () => Response.json({ data: [{ id: 'sealed' }] })
+    const secure = Bun.serve({ hostname: '127.0.0.1', port: 0, tls, fetch })
+    const baseUrl = `https://127.0.0.1:${secure.port}/v1`
+    expect((await check({ provider: { baseUrl } })).detail).toContain('TLS certificate is not trusted')
+    const trusting = await check({ provider: { baseUrl, caBundle: `file:${cert}` } })
+    expect([trusting.ok, trusting.models]).toEqual([true, ['sealed']])
+    await secure.stop(true)
+    rmSync(folder, { recursive: true })
+  })
+
   it('for a way out that cannot be read here, and a revision that is not there yet', async () => {
     expect((await check({ provider: { proxy: 'env:SLUICE_TEST_NO_SUCH_PROXY' } })).detail).toContain('proxy')
     expect((await check({ revision: 8, closing: AbortSignal.timeout(50) })).detail).toContain(
@@ -224,5 +247,8 @@ describe('what goes wrong is one sentence', () => {
   it('never shows the credential, not even where the provider lists it as a model', async () => {
     upstream.next(list('honest', `model-${secret}`))
     expect((await check()).models).toEqual(['honest', 'model-[secret]'])
+    const [before, longName] = ['x'.repeat(190), 'y'.repeat(5_000)]
+    upstream.next(list(before + secret, longName))
+    expect((await check()).models).toEqual([`${before}[secret]`, 'y'.repeat(200)])
   })
 })

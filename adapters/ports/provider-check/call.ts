@@ -10,6 +10,7 @@ import { modelNames } from './names.ts'
 
 /** Far more than 1,000 models need; some lists describe each at length. */
 const listBytesMax = 4 * 1024 * 1024
+const nameLengthMax = 200
 const lookupMsMax = 2_000
 
 export interface CheckedTarget {
@@ -95,9 +96,12 @@ const unlisted = 'It took the credential. It has no list of models.'
 function listed(text: string, seen: Pick<ProviderFinding, 'status' | 'latencyMs'>, proof: Proof): ProviderFinding {
   const names = modelNames(text)
   if (!names) return { ...unreached('It answered, but no list of models. Is its base URL right?'), ...seen }
+  const scrub = scrubber(proof)
+  // Cut behind the scrubbing: half a secret would not be found.
+  const shown = (name: string) => scrub(name).slice(0, nameLengthMax)
   const detail =
     names.length > checkedModelsMax ? `It lists more than ${checkedModelsMax} models; these are the first.` : null
-  return { ok: true, ...seen, detail, models: names.slice(0, checkedModelsMax).map(scrubber(proof)) }
+  return { ok: true, ...seen, detail, models: names.slice(0, checkedModelsMax).map(shown) }
 }
 
 /** Undefined where there is more than may be; throws where the connection breaks or the time is over. */

@@ -1,9 +1,11 @@
 import type { ProviderFinding } from '../../../schema/link.ts'
 import { neverReached } from '../upstream-fetch.ts'
 
+const detailLengthMax = 500
+
 /** A finding of nothing but why. */
 export const unreached = (detail: string): ProviderFinding => ({
-  ...{ ok: false, status: null, latencyMs: null, detail, models: [] },
+  ...{ ok: false, status: null, latencyMs: null, detail: detail.slice(0, detailLengthMax), models: [] },
 })
 
 /** What a status says that brings no list. A provider's own words are not told on: they may repeat the credential. */

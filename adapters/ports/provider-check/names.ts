@@ -1,7 +1,5 @@
 import { checkedModelsMax } from '../../../schema/link.ts'
 
-const nameLengthMax = 200
-
 /**
  * The models in a provider's list, whichever of the forms it has: `data[].id` (OpenAI, Anthropic), `models[].name` (Gemini),
  * `modelSummaries[].modelId` (Bedrock), or a bare list. Undefined where the text is no list of models.
@@ -28,5 +26,5 @@ function nameOf(entry: unknown): string | undefined {
   const { id, modelId, name } = (entry ?? {}) as Record<string, unknown>
   const found = id ?? modelId ?? name
   if (typeof found !== 'string' || !/^[\x21-\x7e]+$/.test(found)) return undefined
-  return found.replace(/^models\//, '').slice(0, nameLengthMax)
+  return found.replace(/^models\//, '')
 }
