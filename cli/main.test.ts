@@ -35,6 +35,7 @@ describe('the command line', () => {
     ['gateway'],
     ['control-plane'],
     ['provider', 'add'],
+    ['provider', 'check'],
     ['provider', 'list'],
     ['credential', 'set'],
     ['price', 'import'],

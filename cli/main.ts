@@ -20,6 +20,7 @@ const commands: Record<string, Row | Group> = {
     description: 'Providers: where models are.',
     commands: {
       add: ['Declare a provider with models, prices and aliases', () => load(import('./commands/provider-add.ts'))],
+      check: ['Call it once and list its models, free', () => load(import('./commands/provider-check.ts'))],
       list: ['Show what is declared', () => load(import('./commands/provider-list.ts'))],
     },
   },

@@ -46,6 +46,28 @@ export const keyDelta = z.object({
   grant,
 })
 
+/** A gateway's call to a provider may take this long, and is told with at most so many models. */
+export const providerCheckMsMax = 10_000
+export const checkedModelsMax = 1_000
+
+/** What one call to a provider found. */
+export const providerFinding = z.object({
+  /** It was reached, took the credential, and listed its models where it has a list. */
+  ok: z.boolean(),
+  /** HTTP status; null where there was no answer. */
+  status: z.int().min(100).max(999).nullable(),
+  /** Until the head of the answer; null where there was none. */
+  latencyMs: count.nullable(),
+  /** One sentence: why it is not ok, or what is to be known where it is. */
+  detail: z.string().max(500).nullable(),
+  models: z.array(z.string().max(200)).max(checkedModelsMax),
+})
+export type ProviderFinding = z.output<typeof providerFinding>
+
+/** What a plane can do that not every plane of its link version can; others are not asked for it. */
+export const abilities = ['providerCheck'] as const
+export type Ability = (typeof abilities)[number]
+
 /** What a plane says. */
 export const planeMessage = z.discriminatedUnion('type', [
   /** Answers the challenge: the instance's signature over both nonces. */
@@ -62,6 +84,8 @@ export const planeMessage = z.discriminatedUnion('type', [
     rootVersion: count,
     /** What this plane holds per tenant, so that it is sent only what is newer. */
     held: z.array(z.object({ tenant: id, sequence: count, contentDigest: hex, deltaNumber: count })).max(10_000),
+    /** Abilities, also such as only a newer control plane knows; absent = none. */
+    can: z.array(z.string().max(50)).max(50).optional(),
   }),
   z.object({
     type: z.literal('heartbeat'),
@@ -86,6 +110,8 @@ export const planeMessage = z.discriminatedUnion('type', [
     from: count,
     records: z.array(z.string().max(1_000_000)).min(1).max(recordsPerBatchMax),
   }),
+  /** Answers `providerCheck`, under its id. One that is lost is not sent again: who asked gives up and asks anew. */
+  z.object({ type: z.literal('providerChecked'), id, tenant: id, finding: providerFinding }),
 ])
 export type PlaneMessage = z.output<typeof planeMessage>
 
@@ -120,10 +146,23 @@ export const controlMessage = z.discriminatedUnion('type', [
     head: chainHead.nullable(),
     reason: z.string().max(500),
   }),
+  /** Asks for one call to a provider, as this plane's own snapshot declares it. */
+  z.object({
+    type: z.literal('providerCheck'),
+    id,
+    tenant: id,
+    provider: id,
+    credential: id.nullable(),
+    /** Of the snapshot to be waited for, so that what was just declared is checked. */
+    revision: count,
+    /** Of the call, once that snapshot runs. */
+    timeoutMs: z.int().min(1),
+  }),
   z.object({ type: z.literal('heartbeatAck'), sentAtMs: z.number(), serverTimeMs: z.number() }),
   z.object({ type: z.literal('goodbye'), reason: z.string().max(500) }),
 ])
 export type ControlMessage = z.output<typeof controlMessage>
+export type ProviderCheckAsk = Extract<ControlMessage, { type: 'providerCheck' }>
 
 /** What an instance signs to open the link. */
 export function helloStatement(serverNonce: string, planeNonce: string, instance: string): Buffer {

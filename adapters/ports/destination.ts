@@ -54,11 +54,16 @@ export class Destinations {
     return this.#resolve(new URL(url), origin)
   }
 
+  /** Whether the name in a URL can be found, for who explains a failure; true where finding it is a proxy's business. */
+  async finds(provider: RunningProvider, url: string): Promise<boolean> {
+    const parsed = new URL(url)
+    const host = hostIn(parsed)
+    if (provider.proxy !== null || isIP(host) || this.#proxied(parsed)) return true
+    return (await this.#lookup(host).catch((): string[] => [])).length > 0
+  }
+
   async #resolve(url: URL, origin: string): Promise<Destination | Barred | null> {
-    const host = url.hostname
-      .replace(/^\[|\]$/g, '')
-      .replace(/\.$/, '')
-      .toLowerCase()
+    const host = hostIn(url)
     if (this.#allowed.allowsName(host)) return null
     if (isIP(host)) return this.#mayReach(host) ? null : barred
     if (this.#proxied(url)) return null
@@ -76,6 +81,13 @@ export class Destinations {
     return !isSpecialAddress(address) || this.#allowed.allowsAddress(address)
   }
 }
+
+/** Without the brackets of IPv6 and the dot of a full name. */
+const hostIn = ({ hostname }: URL) =>
+  hostname
+    .replace(/^\[|\]$/g, '')
+    .replace(/\.$/, '')
+    .toLowerCase()
 
 /** The URL with the checked address in it. */
 export function addressed(url: string, destination: Destination | null): string {

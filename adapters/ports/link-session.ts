@@ -8,12 +8,14 @@ import {
   linkFrameBytesMax,
   linkVersion,
   type PlaneMessage,
+  type ProviderCheckAsk,
   welcomeStatement,
 } from '../../schema/link.ts'
 import type { InstanceIdentity } from './instance-identity.ts'
 import { RecordDelivery } from './link-delivery.ts'
 import { fetchPartOver } from './link-parts.ts'
 import type { RecordSource } from './link-records.ts'
+import type { CheckProvider } from './provider-check/checker.ts'
 import type { Log, SnapshotStore } from './snapshot-store.ts'
 
 export const heartbeatMs = 5_000
@@ -31,6 +33,8 @@ export interface LinkOptions {
   host: string
   /** Before the first delivery of a link: its epoch, of which new records' chains are. */
   onEpoch?: (epoch: number) => void
+  /** Absent = providers cannot be checked from here, and nobody asks for it. */
+  checkProvider?: CheckProvider
   log: Log
 }
 
@@ -110,6 +114,7 @@ export class LinkSession {
     else if (message.type === 'deltas') this.#takeDeltas(message)
     else if (message.type === 'recordsAck') this.#delivery.acked(message.head)
     else if (message.type === 'recordsRefused') this.#refused(message)
+    else if (message.type === 'providerCheck') this.#check(message)
     else this.#heartbeatAck(message)
     return undefined
   }
@@ -119,7 +124,7 @@ export class LinkSession {
     if (Math.abs(serverVersion - linkVersion) > 1)
       return `The control plane speaks version ${serverVersion} of the link; this is ${linkVersion}.`
     this.#serverNonce = serverNonce
-    const { identity, version, host, snapshots } = this.#options
+    const { identity, version, host, snapshots, checkProvider } = this.#options
     this.#send({
       type: 'hello',
       linkVersion,
@@ -131,6 +136,7 @@ export class LinkSession {
       signature: identity.sign(helloStatement(serverNonce, this.#nonce, identity.instance)),
       rootVersion: identity.root().document.version,
       held: snapshots.held(),
+      can: checkProvider ? ['providerCheck'] : [],
     })
     return undefined
   }
@@ -197,6 +203,15 @@ export class LinkSession {
     this.#delivery?.refused(refusal)
   }
 
+  /** Beside everything else: a provider that is slow to answer holds up nothing. */
+  #check({ type: _, ...ask }: ProviderCheckAsk): void {
+    const { checkProvider, log } = this.#options
+    checkProvider?.(ask, this.#closing.signal).then(
+      (finding) => this.#send({ type: 'providerChecked', id: ask.id, tenant: ask.tenant, finding }),
+      () => log('error', `The check of provider ${ask.provider} met a fault of the gateway.`),
+    )
+  }
+
   #heartbeatAck({ sentAtMs, serverTimeMs }: Extract<ControlMessage, { type: 'heartbeatAck' }>): void {
     const nowMs = this.#options.clock.now()
     this.#options.snapshots.heard()
@@ -238,6 +253,7 @@ const knownTypes: ReadonlySet<unknown> = new Set([
   'deltas',
   'recordsAck',
   'recordsRefused',
+  'providerCheck',
   'heartbeatAck',
   'goodbye',
 ])

@@ -62,14 +62,14 @@ async function send(
 }
 
 /** Codes of Bun's fetch, and of the system, that mean that not one byte of the request arrived. */
-const neverReached =
+export const neverReached =
   /^(ConnectionRefused|FailedToOpenSocket|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|DNS_.*|.*CERT.*|.*SELF_SIGNED.*|ERR_TLS.*|ERR_SSL.*|UNABLE_TO_.*|HOSTNAME_MISMATCH)$/
 
 /** Base URLs without their last slash, by provider: providers are replaced with their snapshot. */
 const bases = new WeakMap<RunningProvider, string>()
 
 /** A Bedrock provider without a base URL is asked at the region's own endpoint. */
-function baseOf(provider: RunningProvider, region: string | null): string {
+export function baseOf(provider: RunningProvider, region: string | null): string {
   if (provider.baseUrl === null) return `https://bedrock-runtime.${region ?? 'us-east-1'}.amazonaws.com`
   const known = bases.get(provider)
   if (known !== undefined) return known
@@ -79,7 +79,7 @@ function baseOf(provider: RunningProvider, region: string | null): string {
 }
 
 /** Removes what proved the gateway from a text that the provider wrote. */
-function scrubber({ secrets }: Proof): (text: string) => string {
+export function scrubber({ secrets }: Proof): (text: string) => string {
   if (secrets.length === 0) return (text) => text
   return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, '[secret]'), text)
 }

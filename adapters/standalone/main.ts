@@ -4,6 +4,7 @@ import { openInstance } from '../ports/instance-identity.ts'
 import { JournalRecorder } from '../ports/journal/recorder.ts'
 import { unlimitedLedger } from '../ports/ledger-unlimited.ts'
 import { openPlaneLink } from '../ports/link-client.ts'
+import { providerChecker } from '../ports/provider-check/checker.ts'
 import { credentialSecrets } from '../ports/secrets-credentials.ts'
 import { SnapshotStore } from '../ports/snapshot-store.ts'
 import { fetchUpstream } from '../ports/upstream-fetch.ts'
@@ -108,6 +109,7 @@ async function startBehind(
     host: hostName(),
     log,
     onEpoch: (epoch) => recorder.openEpoch(epoch),
+    checkProvider: providerChecker({ snapshots, secrets, privateHosts: options.privateHosts }),
   })
 
   const gauges = {

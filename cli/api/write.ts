@@ -30,6 +30,7 @@ const advices: Record<string, string> = {
   STALE_PLAN: 'something changed since the plan was shown: apply again and look at the new plan',
   NOT_PERMITTED: 'ask an administrator for it, or use another token',
   IDEMPOTENCY_KEY_REUSED: 'run the command again',
+  NO_GATEWAY: 'start one with `bun start` or `sluice gateway`; `sluice doctor` tells which are connected',
   NOT_FOUND: 'is it spelled right, and declared in this tenant? `sluice dump -o name` lists all there is',
 }
 

@@ -11,6 +11,7 @@ import type { Io } from '../io.ts'
 import { type Failed, failed, isFailed } from '../trouble.ts'
 import { planAndApply } from './apply-plan.ts'
 import { storeSecret } from './credential-set.ts'
+import { noteCheck } from './provider-check.ts'
 
 const options = {
   name: { type: 'string', hint: 'name', description: 'of the provider here; default: what it is called' },
@@ -21,6 +22,7 @@ const options = {
   region: { type: 'string', hint: 'name', description: 'where it is asked, for Amazon Bedrock' },
   model: { type: 'string', many: true, hint: 'name', description: 'only this model; repeatable' },
   wildcard: { type: 'boolean', description: 'also whatever else it serves, as <provider>/<model>' },
+  'no-check': { type: 'boolean', description: 'do not have a gateway call the provider at the end' },
   yes: { type: 'boolean', short: 'y', description: 'do not ask' },
   'plan-only': { type: 'boolean', description: 'show the plan and change nothing' },
 } as const
@@ -53,8 +55,11 @@ export default command({
     const { yes, 'plan-only': planOnly } = given
     const manner = { format, yes: yes || !io.isStdinTty, planOnly }
     const outcome = await planAndApply(io, client, { resources, reason: `provider add ${positionals[0]}` }, manner)
-    if (outcome !== 0 || secret === undefined || planOnly) return outcome
-    return storeSecret(client, handleOf('credential', complete.name ?? complete.vendor), secret, io)
+    if (outcome !== 0 || planOnly) return outcome
+    const name = complete.name ?? complete.vendor
+    const stored = secret === undefined ? 0 : await storeSecret(client, handleOf('credential', name), secret, io)
+    if (stored === 0 && !given['no-check']) await noteCheck(client, handleOf('provider', name), io)
+    return stored
   },
 })
 

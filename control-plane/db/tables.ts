@@ -383,6 +383,29 @@ export const instance = pgTable(
   ],
 )
 
+/**
+ * Checks of providers under way: the control plane that is asked and the one that holds the gateway's link may be two. A row
+ * lives for seconds.
+ */
+export const providerCheck = pgTable(
+  'provider_check',
+  {
+    tenant: tenantId(),
+    id: text('id').notNull(),
+    provider: text('provider').notNull(),
+    credential: text('credential'),
+    /** Of the configuration to be checked. */
+    revision: count('revision').notNull(),
+    askedAt: at('asked_at').notNull(),
+    /** The fleet that is wanted, then the one that took it; null = any. */
+    dataPlane: text('data_plane'),
+    /** Who makes the call; null = nobody yet. */
+    instance: text('instance'),
+    finding: jsonb('finding'),
+  },
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.id] })],
+)
+
 /** Where the control plane's copy of a chain ends. This row is the whole of deduplication. */
 export const chainHead = pgTable(
   'chain_head',

@@ -12,6 +12,7 @@ export const errorCodes = [
   'NOT_PERMITTED',
   'IDEMPOTENCY_KEY_REUSED',
   'LIMIT_REACHED',
+  'NO_GATEWAY',
 ] as const
 export type ErrorCode = (typeof errorCodes)[number]
 
@@ -35,6 +36,7 @@ export type UserError =
   | (Shared<'NotPermitted', 'NOT_PERMITTED'> & { permission: string })
   | (Shared<'KeyReused', 'IDEMPOTENCY_KEY_REUSED'> & { firstUsedAt: Date })
   | (Shared<'LimitReached', 'LIMIT_REACHED'> & { limit: number })
+  | Shared<'NoGateway', 'NO_GATEWAY'>
 
 type Path = (string | number)[]
 const pathOf = (path: Path) => path.map(String)
@@ -113,6 +115,9 @@ export const limitReached = (path: Path, what: string, limit: number): UserError
   path: pathOf(path),
   limit,
 })
+
+/** What only a gateway can do, and none is there for it. */
+export const noGateway = (message: string): UserError => ({ type: 'NoGateway', code: 'NO_GATEWAY', message, path: [] })
 
 /** What every write answers with. `cursor` is the log position of its audit entry, null where it has none yet. */
 export interface Written {

@@ -1,5 +1,6 @@
 import type { Resource } from '../../schema/config/index.ts'
 import { type CredentialWritten, credentialSet } from '../domain/credentials.ts'
+import { type ProviderChecked, providerCheck } from '../domain/provider-check.ts'
 import { listResources } from '../domain/resources.ts'
 import { builder } from './builder.ts'
 import { configEnum } from './config-inputs.ts'
@@ -8,7 +9,7 @@ import { listOf } from './lists.ts'
 import { loaders, read, referenced } from './loaders.ts'
 import { ofKind } from './organisation.ts'
 import { mutation, payload } from './payload.ts'
-import { Credential, Node, Provider, ResourceType } from './refs.ts'
+import { Credential, DataPlane, Node, Provider, ResourceType } from './refs.ts'
 
 /** How a provider is reached is configuration; that it served a request is not. */
 const reached = { may: 'config:read' } as const
@@ -116,4 +117,32 @@ mutation('credentialSet', {
     }),
   }),
   run: credentialSet,
+})
+
+mutation('providerCheck', {
+  description: 'Calls the provider once with the credential, and lists its models. Costs nothing.',
+  payload: payload<ProviderChecked>('ProviderCheckPayload', (t) => ({
+    ok: t.exposeBoolean('ok'),
+    status: t.exposeInt('status', { nullable: true, description: 'HTTP status; null where there was no answer.' }),
+    latencyMs: t.exposeInt('latencyMs', { nullable: true }),
+    detail: t.exposeString('detail', { nullable: true, description: 'One sentence: why it is not ok.' }),
+    models: t.exposeStringList('models', { description: 'At most 1,000.' }),
+    dataPlane: t.field({
+      type: DataPlane,
+      nullable: true,
+      description: 'Whose gateway made the call.',
+      resolve: ({ dataPlane }, _, ctx) => (dataPlane === null ? null : referenced(ctx, 'dataPlane', dataPlane)),
+    }),
+  })),
+  input: builder.inputType('ProviderCheckInput', {
+    fields: (t) => ({
+      provider: t.field({ type: 'Ref', required: true }),
+      credential: t.field({ type: 'Ref', description: "Absent = the provider's oldest, as routes take it." }),
+      dataPlane: t.field({
+        type: 'Ref',
+        description: 'Whose gateways may make the call: some credentials are in the environment of one fleet alone.',
+      }),
+    }),
+  }),
+  run: providerCheck,
 })

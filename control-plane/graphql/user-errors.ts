@@ -42,3 +42,7 @@ refusal('KeyReused').implement({
   fields: (t) => ({ firstUsedAt: t.expose('firstUsedAt', { type: 'DateTime' }) }),
 })
 refusal('LimitReached').implement({ interfaces, fields: (t) => ({ limit: t.expose('limit', { type: 'SafeInt' }) }) })
+refusal('NoGateway').implement({
+  description: 'Only a gateway can do this, and none is connected that can.',
+  interfaces,
+})

@@ -2,6 +2,7 @@ import type { Context } from '../domain/context.ts'
 import { acceptRecords, chainHeads } from '../domain/ingest.ts'
 import { noteRefused } from '../domain/plane-refusals.ts'
 import { findInstance, gone, openEpoch, redeemToken, seen } from '../domain/planes.ts'
+import { noteFinding, takeChecks } from '../domain/provider-check-rows.ts'
 import { deltasSince, manifest, part, snapshotOf } from '../domain/snapshots.ts'
 import { cachedParts } from './part-cache.ts'
 
@@ -19,10 +20,14 @@ export interface LinkDomain {
   part: Bound<typeof part>
   deltasSince: Bound<typeof deltasSince>
   manifest: Bound<typeof manifest>
+  takeChecks: Bound<typeof takeChecks>
+  noteFinding: Bound<typeof noteFinding>
   /** Wakes when a tenant's configuration or keys changed; '' = perhaps any tenant's. */
   onConfigChange(wake: (tenant: string) => void): Promise<() => Promise<void>>
   /** Wakes when an instance of a tenant joined or was retired; '' = perhaps any tenant's. */
   onPlanesChange(wake: (tenant: string) => void): Promise<() => Promise<void>>
+  /** Wakes when a provider of a tenant is to be checked; '' = perhaps any tenant's. */
+  onChecks(wake: (tenant: string) => void): Promise<() => Promise<void>>
   now(): number
 }
 
@@ -42,8 +47,11 @@ export function linkDomain(ctx: Context): LinkDomain {
     part: cachedParts((tenant, digest) => part(ctx, tenant, digest)),
     deltasSince: (tenant, number) => deltasSince(ctx, tenant, number),
     manifest: cachedParts((tenant, digest) => manifest(ctx, tenant, digest)),
+    takeChecks: (tenant, able) => takeChecks(ctx, tenant, able),
+    noteFinding: (instance, found) => noteFinding(ctx, instance, found),
     onConfigChange: (wake) => ctx.db.listen('config', wake),
     onPlanesChange: (wake) => ctx.db.listen('planes', wake),
+    onChecks: (wake) => ctx.db.listen('checks', wake),
     now: () => ctx.clock.now(),
   }
 }

@@ -1,11 +1,14 @@
 import { createPublicKey, randomBytes, sign, verify } from 'node:crypto'
 import {
+  type Ability,
   type ControlMessage,
   helloStatement,
   linkFrameBytesMax,
   linkVersion,
   type PlaneMessage,
+  type ProviderCheckAsk,
   planeMessage,
+  providerCheckMsMax,
   unacknowledgedBytesMax,
   welcomeStatement,
 } from '../../schema/link.ts'
@@ -23,10 +26,13 @@ export const silenceMsMax = 20_000
 export const helloMsMax = 10_000
 /** Before a plane has proved who it is, it may say one thing of at most this size. */
 const helloBytesMax = 2 * 1024 * 1024
+/** Checks that a plane may leave unanswered; older ones are forgotten. */
+const checksMax = 64
 
 type Hello = Extract<PlaneMessage, { type: 'hello' }>
 type Heartbeat = Extract<PlaneMessage, { type: 'heartbeat' }>
 type Records = Extract<PlaneMessage, { type: 'records' }>
+type Checked = Extract<PlaneMessage, { type: 'providerChecked' }>
 
 /** What a session asks of the table of all sessions. */
 export interface SessionHost {
@@ -72,6 +78,8 @@ export class PlaneSession {
   readonly #nonce = randomBytes(24).toString('base64url')
   readonly #held = new Map<string, Held>()
   readonly #offers = new Map<string, { contentDigest: string; manifest: Buffer; digests: ReadonlySet<string> }[]>()
+  readonly #checks = new Set<string>()
+  #can: ReadonlySet<string> = new Set()
   #instance: LinkedInstance | undefined
   #state: 'awaiting hello' | 'opening' | 'open' | 'closed' = 'awaiting hello'
   #records: Promise<void> = Promise.resolve()
@@ -99,6 +107,18 @@ export class PlaneSession {
 
   get name(): LinkName {
     return { instance: this.instance.id, epoch: this.epoch }
+  }
+
+  /** Whether the plane says that it can do what not every plane can. */
+  can(ability: Ability): boolean {
+    return this.#can.has(ability)
+  }
+
+  /** Asks for a call to a provider; what comes of it goes to the domain. */
+  askCheck(check: Omit<ProviderCheckAsk, 'type' | 'timeoutMs'>): void {
+    this.#checks.add(check.id)
+    if (this.#checks.size > checksMax) this.#checks.delete(this.#checks.values().next().value!)
+    this.send({ type: 'providerCheck', ...check, timeoutMs: providerCheckMsMax }, 'urgent')
   }
 
   /** What the plane holds of a tenant, to be kept up to date by who sends it more. */
@@ -143,7 +163,8 @@ export class PlaneSession {
     if (this.#state !== 'open') return { code: 'malformed', reason: 'It spoke before its welcome.' }
     if (message.type === 'records') return this.#queueRecords(message, bytes)
     if (message.type === 'hello') return { code: 'malformed', reason: 'It said hello twice.' }
-    this.#beat(message)
+    if (message.type === 'providerChecked') this.#checked(message)
+    else this.#beat(message)
     return undefined
   }
 
@@ -224,6 +245,7 @@ export class PlaneSession {
     if (this.state === 'closed') return domain.gone({ instance: instance.id, epoch })
     this.#instance = instance
     this.epoch = epoch
+    this.#can = new Set(hello.can)
     const serves = new Set(instance.serves)
     for (const { tenant, contentDigest, deltaNumber } of hello.held)
       if (serves.has(tenant)) this.#held.set(tenant, { contentDigest, deltaNumber })
@@ -260,6 +282,12 @@ export class PlaneSession {
     }
   }
 
+  /** Only what was asked for; anything else has no place to go. */
+  #checked({ id, tenant, finding }: Checked): void {
+    if (!this.#checks.delete(id)) return
+    this.#guarded(this.#host.domain.noteFinding(this.instance.id, { tenant, id, finding }))
+  }
+
   /** Answered at once; of several that wait to be noted, the newest says it all. */
   #beat(heartbeat: Heartbeat): void {
     const { sentAtMs } = heartbeat
@@ -289,7 +317,7 @@ export class PlaneSession {
   }
 }
 
-const knownTypes: ReadonlySet<unknown> = new Set(['hello', 'heartbeat', 'records'])
+const knownTypes: ReadonlySet<unknown> = new Set(['hello', 'heartbeat', 'records', 'providerChecked'])
 
 /** A type that only a newer peer knows is passed over. */
 function readMessage(frame: string): PlaneMessage | 'unknown' | 'malformed' {

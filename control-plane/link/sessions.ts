@@ -1,4 +1,5 @@
 import type { LinkedInstance } from '../domain/planes.ts'
+import { CheckFeed } from './check-feed.ts'
 import { coalesce } from './coalesce.ts'
 import type { LinkDomain } from './domain.ts'
 import { PartBearers } from './part-bearers.ts'
@@ -44,9 +45,13 @@ export class PlaneSessions implements SessionHost {
     this.#refusals = new RefusalNotes(domain, (error) =>
       log('warn', `What a plane was refused could not be audited: ${String(error)}`),
     )
+    const checks = new CheckFeed(domain, this.#served, (error) =>
+      log('warn', `Checks of providers could not be handed out: ${String(error)}`),
+    )
     this.#listening = [
       domain.onConfigChange((tenant) => this.#wake(tenant)),
       domain.onPlanesChange(() => this.#planesChanged()),
+      domain.onChecks((tenant) => checks.wake(tenant)),
     ]
     // Their failure is told by `close` and by what else uses the database; the timer below covers for them.
     for (const listening of this.#listening)

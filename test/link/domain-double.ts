@@ -3,12 +3,13 @@ import { digestOf, writeManifest } from '../../air-gap/content.ts'
 import { sealSecret } from '../../air-gap/secrets.ts'
 import type { Installation, KeyPair } from '../../control-plane/domain/installation.ts'
 import type { Heartbeat, LinkedInstance, LinkName } from '../../control-plane/domain/planes.ts'
+import type { Check } from '../../control-plane/domain/provider-check-rows.ts'
 import type { LinkDomain } from '../../control-plane/link/domain.ts'
 import { makeTrustRoot } from '../../control-plane/link/trust.ts'
 import { chainStart, recordHash } from '../../schema/flight-record.ts'
 import { mintId } from '../../schema/ids.ts'
 import { hashKey, packKeys } from '../../schema/key-table.ts'
-import type { ChainHead } from '../../schema/link.ts'
+import type { ChainHead, ProviderFinding } from '../../schema/link.ts'
 import type { KeyDelta, SnapshotConfig } from '../../schema/snapshot.ts'
 
 export async function makeInstallation(nowMs: number): Promise<Installation> {
@@ -36,6 +37,9 @@ export class DomainDouble implements LinkDomain {
   readonly goneLinks: LinkName[] = []
   readonly refusals: { instance: string; code: string; times: number }[] = []
   readonly deltas: KeyDelta[] = []
+  /** Checks that nobody took yet, and what came of those that were. */
+  readonly checks: Pick<Check, 'id' | 'provider' | 'credential' | 'revision'>[] = []
+  readonly findings: { instance: string; id: string; finding: ProviderFinding }[] = []
   token = 'sle_right'
   nowMs: () => number = Date.now
   revision = 1
@@ -47,6 +51,7 @@ export class DomainDouble implements LinkDomain {
   readonly #keys = new Map<string, { apiKey: string; revoked: boolean }>()
   readonly #contentKey = randomBytes(32)
   readonly #parts = new Map<string, Buffer>()
+  readonly #checkWakes = new Set<(tenant: string) => void>()
   readonly #planeWakes = new Set<(tenant: string) => void>()
   readonly #wakes = new Set<(tenant: string) => void>()
   readonly #manifests = new Map<string, Buffer>()
@@ -86,6 +91,25 @@ export class DomainDouble implements LinkDomain {
     this.#planeWakes.add(wake)
     return async () => void this.#planeWakes.delete(wake)
   }
+
+  /** Asks for checks of the one provider, as the API does. */
+  askChecks(...ids: string[]): void {
+    for (const id of ids)
+      this.checks.push({ id, provider: 'prv_1', credential: this.credential, revision: this.revision })
+    for (const wake of this.#checkWakes) wake(this.tenant)
+  }
+
+  onChecks = async (wake: (tenant: string) => void) => {
+    this.#checkWakes.add(wake)
+    return async () => void this.#checkWakes.delete(wake)
+  }
+
+  takeChecks: LinkDomain['takeChecks'] = async (tenant, [able]) =>
+    able
+      ? this.checks.splice(0).map((check) => ({ ...check, ...able, tenant, askedAt: new Date(0), finding: null }))
+      : []
+  noteFinding: LinkDomain['noteFinding'] = async (instance, { id, finding }) =>
+    void this.findings.push({ instance, id, finding })
 
   redeemToken: LinkDomain['redeemToken'] = async ({ token, signingKey, encryptionKey }) => {
     if (token !== this.token) return { refused: 'The enrolment token is not valid.' }

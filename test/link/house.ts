@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type InstanceIdentity, openInstance } from '../../adapters/ports/instance-identity.ts'
 import { openPlaneLink, type PlaneLink, type RecordSource } from '../../adapters/ports/link-client.ts'
+import type { CheckProvider } from '../../adapters/ports/provider-check/checker.ts'
 import { SnapshotStore } from '../../adapters/ports/snapshot-store.ts'
 import type { LinkDomain } from '../../control-plane/link/domain.ts'
 import { type PlaneRoutes, type PlaneSocketData, routesOver } from '../../control-plane/link/routes.ts'
@@ -69,6 +70,8 @@ interface StartOptions {
   tenant: string
   token?: string
   nowMs?: () => number
+  /** Absent = it cannot check providers, as older gateways cannot. */
+  checkProvider?: CheckProvider
 }
 
 /** The same with a journal of one's own. */
@@ -86,7 +89,17 @@ export async function startPlaneWith<Journal extends PlaneJournal>(
   const store = await SnapshotStore.open({ dataDir, identity, clock, version: about.version, log })
   const journal = await openJournal(identity)
   const onEpoch = (epoch: number) => journal.openEpoch(epoch)
-  const link = openPlaneLink({ ...about, identity, snapshots: store, records: journal, clock, onEpoch, log })
+  const { checkProvider } = options
+  const link = openPlaneLink({
+    ...about,
+    identity,
+    snapshots: store,
+    records: journal,
+    clock,
+    onEpoch,
+    checkProvider,
+    log,
+  })
   let stopped = false
   const stop = async () => {
     if (stopped) return

@@ -268,6 +268,17 @@ export const cases: Record<string, Ask[]> = {
       ({ ids }, serial) => ({ input: { idempotencyKey: `set-${serial}`, credential: ids.credential, secret: 's' } }),
     ),
   ],
+  'Mutation.providerCheck': (['provider', 'credential', 'dataPlane'] as const).flatMap((field) => {
+    const document = `mutation ($input: ProviderCheckInput!) { providerCheck(input: $input) { ${errors} ok detail } }`
+    return [
+      ask(`${field} by id`, ['config:write'], document, ({ ids }) => ({
+        input: { provider: ids.provider, [field]: ids[field] },
+      })),
+      ask(`${field} by handle`, ['config:write'], document, (of) => ({
+        input: { provider: of.ids.provider, [field]: handle(of, field) },
+      })),
+    ]
+  }),
   'Mutation.dataPlaneEnroll': [
     ask(
       'a name',

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { importSPKI, jwtVerify } from 'jose'
 import { afterAll, describe, expect, it } from 'vitest'
-import type { UpstreamRequest } from '../../../data-plane/ports.ts'
 import type { RunningCredential, RunningProvider } from '../../../data-plane/snapshot/running.ts'
 import { Destinations } from '../destination.ts'
 import { tokenExchange } from '../token-exchange.ts'
 import { type Proof, prover } from './proof.ts'
+import type { Unproven } from './proof-need.ts'
 
 /** A token service on this machine; `answer` says what it gives for a form. */
 function tokenService(answer: (form: URLSearchParams, request: Request) => object | number) {
@@ -44,15 +44,15 @@ function need(
     source?: RunningCredential['source']
     env?: Record<string, string>
     url?: string
+    method?: 'GET'
   } = {},
 ) {
   const provider = { name: 'p', platform: over.platform ?? 'OPENAI', proxy: null, caBundle: null } as RunningProvider
   const source = over.source ?? 'STORED'
   const credential = { id: `crd_${made++}`, kind, source, provider, tenant: 't' } as RunningCredential
-  const request: UpstreamRequest = {
-    ...{ provider, credential, region: 'eu-central-1', path: '/x', body: '{"a":1}', streamed: false },
-    headers: { 'content-type': 'application/json' },
-  }
+  const request: Unproven = over.method
+    ? { provider, credential, region: 'eu-central-1', body: '', headers: {}, method: over.method }
+    : { provider, credential, region: 'eu-central-1', body: '{"a":1}', headers: { 'content-type': 'application/json' } }
   const secrets = { secretOf: () => ({ expose: () => secret, fingerprint: 'f' }) }
   const proving = prover(secrets, exchange, over.env ?? {})
   return async () =>
@@ -72,12 +72,18 @@ describe('an API key', () => {
 })
 
 /** Signature Version 4 from its documentation, step by step, to hold the library's use against. */
-function signatureOf(path: string, headers: Record<string, string>, body: string, secret: string): string {
+function signatureOf(
+  path: string,
+  headers: Record<string, string>,
+  body: string,
+  secret: string,
+  method = 'POST',
+): string {
   const hash = (text: string) => createHash('sha256').update(text).digest('hex')
   const mac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest()
   const names = Object.keys(headers).sort()
   const canonical = [
-    'POST',
+    method,
     path.split('/').map(encodeURIComponent).join('/'),
     '',
     ...names.map((name) => `${name}:${headers[name]}`),
@@ -104,6 +110,13 @@ describe('AWS keys', () => {
     const all = { ...signed, host: 'bedrock-runtime.eu-central-1.amazonaws.com', 'content-type': 'application/json' }
     expect(authorization).toContain(`Credential=AKIA1/`)
     expect(authorization).toContain(`Signature=${signatureOf('/model/a.b%3A0/converse', all, '{"a":1}', 'secret/1')}`)
+  })
+  it('sign a request without a body too, for the service that lists models', async () => {
+    const host = 'bedrock.eu-central-1.amazonaws.com'
+    const over = { platform: 'AWS_BEDROCK', url: `https://${host}/foundation-models`, method: 'GET' } as const
+    const { authorization, ...signed } = (await need('AWS_KEYS', 'AKIA1:secret/1', over)()).headers
+    const signature = signatureOf('/foundation-models', { ...signed, host }, '', 'secret/1', 'GET')
+    expect(authorization).toContain(`Signature=${signature}`)
   })
   it('are got for a role with the web identity of the platform, once for many requests', async () => {
     const file = join(folder, 'token')

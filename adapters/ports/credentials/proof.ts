@@ -1,10 +1,9 @@
-import type { UpstreamRequest } from '../../../data-plane/ports.ts'
 import type { RunningCredential, Secret, Secrets } from '../../../data-plane/snapshot/running.ts'
 import { awsKeys } from './aws-keys.ts'
 import { signForAws } from './aws-signature.ts'
 import { entraToken } from './azure-entra.ts'
 import { serviceAccountToken } from './google-service-account.ts'
-import type { ProofNeed } from './proof-need.ts'
+import type { ProofNeed, Unproven } from './proof-need.ts'
 import type { Missing, TokenExchange } from './token-cache.ts'
 
 /** What proves the gateway to a provider: headers to send, and the texts that must never be seen again. */
@@ -17,7 +16,7 @@ const nothing: Proof = { headers: {}, secrets: [] }
 
 /** Proves requests. API keys are there at once; whatever has to be fetched or signed is waited for. */
 export interface Prover {
-  prove(request: UpstreamRequest, url: string): Proof | Missing | Promise<Proof | Missing>
+  prove(request: Unproven, url: string): Proof | Missing | Promise<Proof | Missing>
 }
 
 /**

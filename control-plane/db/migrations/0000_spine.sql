@@ -201,6 +201,20 @@ CREATE TABLE "outbox_event" (
 );
 --> statement-breakpoint
 ALTER TABLE "outbox_event" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "provider_check" (
+	"tenant" text NOT NULL,
+	"id" text NOT NULL,
+	"provider" text NOT NULL,
+	"credential" text,
+	"revision" bigint NOT NULL,
+	"asked_at" timestamp (3) with time zone NOT NULL,
+	"data_plane" text,
+	"instance" text,
+	"finding" jsonb,
+	CONSTRAINT "provider_check_tenant_id_pk" PRIMARY KEY("tenant","id")
+);
+--> statement-breakpoint
+ALTER TABLE "provider_check" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "resource" (
 	"tenant" text NOT NULL,
 	"id" text NOT NULL,
@@ -384,6 +398,8 @@ CREATE POLICY "own_tenant" ON "log_state" AS PERMISSIVE FOR ALL TO "sluice_tenan
 CREATE POLICY "installation" ON "log_state" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "outbox_event" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "outbox_event" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "provider_check" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "provider_check" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "resource" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "resource" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "resource_history" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
