@@ -4,7 +4,8 @@ import type { AdmittedRequest, PassingDialect } from '../codecs/codec.ts'
 import type { RunningAlias, RunningTarget } from '../snapshot/running.ts'
 import type { RoutingLists, RunningPolicy, StandingPolicy } from './book.ts'
 import { type Holds, holdsForRequest, holdsForTarget, regionOf } from './condition.ts'
-import { type RequestFacts, RequestInHand } from './facts.ts'
+import type { RequestFacts } from './facts.ts'
+import { RequestInHand } from './request-in-hand.ts'
 
 /** Why a target may not serve. */
 export type Objection = 'model_not_allowed' | 'region_not_allowed' | 'policy_unavailable'
