@@ -9,7 +9,7 @@ import { meetRefusals } from './providers/attempts.ts'
 import { families } from './providers/cells.ts'
 import { declarationOf, openRooms, type Room, secretsOf } from './providers/house.ts'
 import { allClients, playMatrix } from './providers/matrix.ts'
-import { playReal, type RealName, realCodecs, realDeclaration } from './providers/real-cells.ts'
+import { playReal, realDeclaration } from './providers/real-cells.ts'
 
 const proof: Proof = {
   shows:
@@ -18,7 +18,7 @@ const proof: Proof = {
     const rooms = openRooms()
     const folder = mkdtempSync(join(tmpdir(), 'sluice-proof-'))
     const settings = { SLUICE_PRIVATE_HOSTS: '127.0.0.1', ...secretsOf(rooms) }
-    const model = await modelServer({ threads: 2 })
+    const model = await modelServer({ threads: 1 })
     const sluice = await startSluice(join(folder, 'data'), settings)
     try {
       return await story(options, sluice, rooms, model, folder)
@@ -46,11 +46,12 @@ async function story({ say, length }: ProofOptions, sluice: Sluice, rooms: Room[
   console.log(`${matrix.table}\n`)
   const amazon = await amazonReads(rooms.at(-1)!.stage)
   say('a real model’s server plays')
-  const isQuick = length === 'quick'
-  const speakers = isQuick
-    ? clients.filter(({ name }) => name === 'openai chat' || name === 'anthropic')
-    : clients.slice(0, 5)
-  const real = await playReal(speakers, door, isQuick ? ['llama'] : (Object.keys(realCodecs) as RealName[]))
+  const vendorClients = clients.filter(({ name }) => !/^(azure|ai|langchain)/.test(name))
+  const real = await playReal(
+    [...vendorClients, clients.find(({ name }) => name === 'ai chat')!],
+    door,
+    length === 'quick',
+  )
   say('every client meets every refusal, with the retries that it makes by itself')
   const attempts = await refusals
   console.log(`${attempts.table}\n`)
