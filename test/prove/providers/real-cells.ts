@@ -38,8 +38,8 @@ export async function playReal(clients: Client[], door: Door, isQuick: boolean) 
   const names = isQuick ? (['llama'] as RealName[]) : (Object.keys(realCodecs) as RealName[])
   const short: string[] = []
   let cells = 0
+  // In the quick form each client plays one manner, so that each is played once.
   for (const name of names)
-    // In the quick form each client plays one manner, so that each is played once.
     for (const [at, client] of clients.entries())
       for (const [scene, streamed] of isQuick ? manners.slice(at, at + 1) : manners) {
         cells++
