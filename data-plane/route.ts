@@ -140,17 +140,22 @@ function chosen(
   session: string | null,
   random: () => number,
 ): Target[] {
+  // Most routes: one target, one credential.
+  if (candidates.length === 1 && candidates[0]!.credentials.length < 2)
+    return [targetOf(candidates[0]!, candidates[0]!.credentials[0] ?? null)]
   const orders = candidates.map(({ credentials }) => credentialOrder(credentials, session, random))
   const targets: Target[] = []
   const rounds = Math.min(attempts, Math.max(...orders.map(({ length }) => length)))
   for (let round = 0; round < rounds; round++)
-    for (const [index, { declared, upstreamName, wire, key }] of candidates.entries()) {
+    for (const [index, one] of candidates.entries()) {
       const credential = orders[index]![round]
-      if (credential === undefined) continue
-      const { model, weight } = declared
-      targets.push({ model, credential, weight, upstreamName, wire, key, tries: 0 })
+      if (credential !== undefined) targets.push(targetOf(one, credential))
     }
   return targets
+}
+
+function targetOf({ declared, upstreamName, wire, key }: Candidate, credential: RunningCredential | null): Target {
+  return { model: declared.model, credential, weight: declared.weight, upstreamName, wire, key, tries: 0 }
 }
 
 const needsNone: readonly [null] = [null]
