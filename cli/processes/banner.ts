@@ -19,7 +19,7 @@ export function banner(running: Running, dataDir: string, io: Io): string {
   const rows = [
     ['dashboard', running.dashboard, 'opens once'],
     ['GraphQL', running.graphql, 'in a browser: GraphiQL'],
-    ['gateway', running.gateway, 'the base URL for SDKs'],
+    ['gateway', running.gateway, "base URL of OpenAI's SDKs; Anthropic's and Google's take it without /v1"],
     ['admin token', running.adminToken, `kept in ${dataDir}/admin-token`],
     ['application key', running.applicationKey, `kept in ${dataDir}/application-key`],
   ]

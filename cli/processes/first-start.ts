@@ -65,11 +65,14 @@ async function withModels(wish: ProviderWish): Promise<{ wish: ProviderWish; not
   return { wish, note: `${answer.unlisted}; its models are reached as self-hosted/NAME.` }
 }
 
+/** Cheap models that every key of their vendor may ask for. */
+const smallModels = ['gpt-5-mini', 'gpt-4o-mini', 'claude-haiku-4-5', 'gemini-2.5-flash', 'amazon.nova-micro-v1:0']
+
 /** The model of the printed request: a small and cheap one where there is a choice. */
 function firstModel(resources: Resource[]): string {
   const names = resources.filter(({ kind }) => kind === 'alias').map(({ input }) => input.name)
   const exact = names.filter((name) => !name.endsWith('*'))
-  return ['gpt-5-mini', 'gpt-4o-mini'].find((name) => exact.includes(name)) ?? exact[0] ?? names[0] ?? 'echo'
+  return smallModels.find((name) => exact.includes(name)) ?? exact[0] ?? names[0] ?? 'echo'
 }
 
 /** Only what does not exist yet: a start never changes what an administrator has declared since. */
