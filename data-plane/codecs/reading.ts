@@ -1,7 +1,8 @@
 import { SseCutter, type SseProblem } from '../sse.ts'
 import { type AnswerFacts, type AnswerFault, type AnswerReader, isFault } from './codec.ts'
 import { brokeOff, Gathered, readObject } from './gathered.ts'
-import type { NeutralEvent } from './neutral.ts'
+import { type Json, textOf } from './json.ts'
+import type { NeutralEvent, TokenLogprob } from './neutral.ts'
 
 /** One event larger than this is no token of any model. */
 export const eventBytesMax = 8 * 1024 * 1024
@@ -116,4 +117,19 @@ export class JsonReader implements AnswerReader {
 export const problems: Record<SseProblem, string> = {
   event_too_large: `It sent an event larger than ${eventBytesMax} bytes.`,
   not_utf8: 'It sent bytes that are not UTF-8.',
+}
+
+/** A token's log probability as both of OpenAI's protocols tell it. */
+export function readLogprob(given: Json | null): TokenLogprob {
+  const tops: unknown = given?.top_logprobs
+  return { ...tokenOf(given), top: Array.isArray(tops) ? tops.map(tokenOf) : [] }
+}
+
+function tokenOf(given: Json | null): Omit<TokenLogprob, 'top'> {
+  const { token, logprob, bytes } = given ?? {}
+  return {
+    token: textOf(token),
+    logprob: typeof logprob === 'number' ? logprob : 0,
+    bytes: Array.isArray(bytes) ? bytes : null,
+  }
 }
