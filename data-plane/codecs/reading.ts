@@ -7,6 +7,10 @@ import type { NeutralEvent, TokenLogprob } from './neutral.ts'
 /** One event larger than this is no token of any model. */
 export const eventBytesMax = 8 * 1024 * 1024
 
+/** Pieces of content, calls and the like that one event, or one plain answer, may hold. No model writes as many. */
+const partsMax = 10_000
+const tooManyParts = `It holds more than ${partsMax} parts.`
+
 /** How one protocol's streamed answers are read; a new one for each answer. */
 export interface StreamGrammar {
   /** One event's data, with its name where it has one. */
@@ -80,7 +84,9 @@ export class SseReader implements AnswerReader {
   #read(data: string | undefined, name: string | undefined): NeutralEvent[] | AnswerFault {
     if (data === undefined) return []
     const events = this.#grammar.event(data, name)
-    if (!isFault(events)) note(this.facts, events)
+    if (isFault(events)) return events
+    if (events.length > partsMax) return brokeOff(tooManyParts)
+    note(this.facts, events)
     if (this.#grammar.hidesOutput) this.facts.hiddenOutput = true
     return events
   }
@@ -109,7 +115,9 @@ export class JsonReader implements AnswerReader {
     const answer = readObject(text, 'Its answer')
     if (!('object' in answer)) return answer
     const events = this.read(answer.object, text)
-    if (!isFault(events)) note(this.facts, events)
+    if (isFault(events)) return events
+    if (events.length > partsMax) return brokeOff(tooManyParts)
+    note(this.facts, events)
     return events
   }
 }

@@ -99,10 +99,16 @@ describe.each(speaking)('a mutated request of $name', (dialect) => {
 
 function asked(dialect: Dialect, wire: Wire, text: string, streamed: boolean): void {
   const admitted = dialect.admit(text, callOf(streamed))
-  if (isRefusal(admitted)) return told(dialect, admitted)
+  if (isRefusal(admitted)) {
+    told(dialect, admitted)
+    return
+  }
   const { inputTokens, outputTokens } = wire.ceiling(admitted, model)
   const encoded = wire.encode(admitted, target, true)
-  if (isRefusal(encoded)) return told(dialect, encoded)
+  if (isRefusal(encoded)) {
+    told(dialect, encoded)
+    return
+  }
   for (const bound of [inputTokens, outputTokens])
     if (!Number.isSafeInteger(bound) || bound! < 0) throw new Error(`ceiling ${bound}`)
   JSON.parse(encoded.body)
@@ -209,11 +215,17 @@ function relayed(dialect: Dialect, decoder: AnswerDecoder, request: AdmittedRequ
   for (const chunk of chunks) {
     if (decoder.complete) break
     const released = decoder.push(chunk)
-    if (isFault(released)) return refused(dialect, released, request, out)
+    if (isFault(released)) {
+      refused(dialect, released, request, out)
+      return
+    }
     out.push(...released)
   }
   const held = decoder.end()
-  if (isFault(held)) return refused(dialect, held, request, out)
+  if (isFault(held)) {
+    refused(dialect, held, request, out)
+    return
+  }
   const { usage, outputBytes } = decoder.facts
   for (const { quantity } of usage ?? [])
     if (!Number.isSafeInteger(quantity) || quantity < 0) throw new Error(`quantity ${quantity}`)
@@ -235,7 +247,10 @@ function refused(
 }
 
 function wellFormed(text: string, { streamed }: AdmittedRequest): void {
-  if (!streamed) return void JSON.parse(text)
+  if (!streamed) {
+    JSON.parse(text)
+    return
+  }
   for (const event of text.split(/\r\n\r\n|\n\n|\r\r/)) {
     const data = event
       .split(/\r\n|\n|\r/)
