@@ -44,12 +44,15 @@ export function prepare(
   startedMs: number,
 ): Attempt | Refusal {
   const { model, wire } = target
+  // Within a path these would name another one; nothing that a client can ask for is called so.
+  if (target.upstreamName === '.' || target.upstreamName === '..') return refuse('unknown_alias', undefined, 'model')
+  const upstreamName = target.upstreamName.toWellFormed()
   const prices = admitted.operation === 'count' ? costsNothing : ratesFor(model, need.atMs)
   if ('unpriced' in prices && prices.ceiling === null)
     return refuse('price_unknown', `Declare a price for ${model.name}.`, 'model')
   const ceiling = wire.ceiling(admitted, model)
   const cost = ceilingCost(prices as Prices, ceiling)
-  const encoded = wire.encode(admitted, { model, upstreamName: target.upstreamName }, allowLossy)
+  const encoded = wire.encode(admitted, { model, upstreamName }, allowLossy)
   if (isRefusal(encoded)) return encoded
   const reservation = ledger.reserve({ ...need, model: model.id, provider: model.provider.id, ceiling: cost })
   if (isRefusal(reservation)) return reservation

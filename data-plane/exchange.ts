@@ -1,6 +1,6 @@
 import type { Outcome, RecordAttempt } from '../schema/flight-record.ts'
 import { mintId } from '../schema/ids.ts'
-import { isRefusal, type Refusal, refusals } from '../schema/refusals.ts'
+import { isRefusal, type Refusal, refusals, refuse } from '../schema/refusals.ts'
 import type { AnswerHead, Arrival } from './arrival.ts'
 import { type Attempt, prepare, settle } from './attempt.ts'
 import { authenticate, checkKey } from './authenticate.ts'
@@ -153,9 +153,10 @@ export class Exchange {
     this.served!.scrub = head.scrub
     entry.status = head.status
     entry.upstreamRequestId = upstreamRequestId(head.headers)
-    if (head.status === 200) return 'relay'
-    const error = this.served!.target.wire.readError(head.status, await head.errorText())
-    return this.fault(error, head.headers)
+    const isEncoded = !/^(identity)?$/i.test(head.headers.get('content-encoding') ?? '')
+    if (head.status === 200) return isEncoded ? this.fault(encodedAnswer) : 'relay'
+    const text = isEncoded ? '' : head.scrub(await head.errorText())
+    return this.fault(this.served!.target.wire.readError(head.status, text), head.headers)
   }
 
   /** Decodes and counts one chunk; answers what the client may have of it, or 'retry' while nothing was released. */
@@ -211,7 +212,7 @@ export class Exchange {
     this.denial = {
       ...error,
       body: error.body && attempt.scrub(error.body),
-      refusal: { ...error.refusal, ...retryAfter(error, headers) },
+      refusal: scrubbed({ ...error.refusal, ...retryAfter(error, headers) }, attempt.scrub),
     }
     return 'refuse'
   }
@@ -326,6 +327,17 @@ export class Exchange {
     attempt.entry.totalMs = Math.round(tookMs)
     attempt.entry.cause = cause
   }
+}
+
+/** Nothing bounds what a compressed answer unpacks to: it is asked for plain, and taken only so. */
+const encodedAnswer: UpstreamError = {
+  refusal: refuse('upstream_broke_off', 'It answered compressed, though it was asked not to.'),
+  cause: 'SERVER_ERROR',
+  free: false,
+}
+
+function scrubbed(refusal: Refusal, scrub: (text: string) => string): Refusal {
+  return refusal.detail === undefined ? refusal : { ...refusal, detail: scrub(refusal.detail) }
 }
 
 /** A provider's Retry-After, in whole seconds; past a minute the client is better told no. */

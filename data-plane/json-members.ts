@@ -92,10 +92,9 @@ function skipString(text: string, at: number): number {
   return -1
 }
 
-/** Just behind a value, -1 where it never ends, `tooDeep` past the nesting bound. */
-function skipValue(text: string, start: number): number {
+/** Just behind a value, -1 where it never ends, `tooDeep` past the nesting bound. `count` goes on where it stands. */
+function skipValue(text: string, start: number, count = { values: 0 }): number {
   let depth = 0
-  let values = 0
   for (let at = start; at < text.length; ) {
     const code = text.charCodeAt(at)
     if (code === Char.Quote) {
@@ -104,7 +103,7 @@ function skipValue(text: string, start: number): number {
       if (depth === 0) return at
     } else if (code === Char.OpenBrace || code === Char.OpenBracket) {
       if (++depth > nestingMax) return tooDeep
-      if (++values > valuesMax) return tooMany
+      if (++count.values > valuesMax) return tooMany
       at++
     } else if (code === Char.CloseBrace || code === Char.CloseBracket) {
       if (depth === 0) return at
@@ -113,21 +112,27 @@ function skipValue(text: string, start: number): number {
     } else if (code === Char.Comma && depth === 0) {
       return trimEnd(text, start, at)
     } else {
-      if (code === Char.Comma && ++values > valuesMax) return tooMany
+      if (code === Char.Comma && ++count.values > valuesMax) return tooMany
       at++
     }
   }
   return -1
 }
 
+/** `areMonstrous` of one text. */
+export const isMonstrous = (text: string): boolean => areMonstrous([text])
+
 /**
- * True where a text of a provider nests deeper than `nestingMax` or holds too many values, so that JSON.parse would stop the
- * event loop. Small texts cannot.
+ * True where texts, taken together, nest deeper than `nestingMax` or hold too many values, so that JSON.parse would stop the
+ * event loop: what a provider wrote, or JSON within the strings of a client's body. Small texts cannot.
  */
-export function isMonstrous(text: string): boolean {
-  if (text.length < 64 * 1024) return false
-  const end = skipValue(text, skipSpace(text, 0))
-  return end === tooDeep || end === tooMany
+export function areMonstrous(texts: readonly string[]): boolean {
+  if (texts.reduce((sum, { length }) => sum + length, 0) < 64 * 1024) return false
+  const count = { values: 0 }
+  return texts.some((text) => {
+    const end = skipValue(text, skipSpace(text, 0), count)
+    return end === tooDeep || end === tooMany
+  })
 }
 
 function trimEnd(text: string, start: number, end: number): number {

@@ -63,6 +63,9 @@ describe('where a provider may be', () => {
       })
     expect(asked).toBe(1)
   })
+  it('is nowhere while its name cannot be found: to connect would look it up again, unchecked', async () => {
+    expect(await at('https://unknown.example.com/v1')).toEqual({ barred: 'Its name could not be found.' })
+  })
   it("is the proxy's business where a proxy stands between, declared or of the environment", async () => {
     const env = { HTTPS_PROXY: 'http://proxy:3128', NO_PROXY: 'corp' }
     expect(await at('https://api.example.com/v1', [], env)).toBeNull()

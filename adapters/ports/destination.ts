@@ -68,8 +68,8 @@ export class Destinations {
     if (isIP(host)) return this.#mayReach(host) ? null : barred
     if (this.#proxied(url)) return null
     const addresses = await this.#lookup(host).catch((): string[] => [])
-    // A name that cannot be found is the connection's own failure to tell.
-    if (addresses.length === 0) return null
+    // Looking it up a second time, to connect, could find what was not checked.
+    if (addresses.length === 0) return notFound
     const forbidden = addresses.find((address) => !this.#mayReach(address))
     const destination = forbidden ? barred : pinned(url, addresses[0]!)
     if (this.#known.size >= knownMax) this.#known.clear()
@@ -105,6 +105,8 @@ const barred: Barred = {
   barred:
     'It is at a private address. Declare the provider selfHosted, or allow its host with SLUICE_PRIVATE_HOSTS on the gateway.',
 }
+
+const notFound: Barred = { barred: 'Its name could not be found.' }
 
 function pinned(url: URL, address: string): Destination {
   const literal = isIP(address) === 6 ? `[${address}]` : address

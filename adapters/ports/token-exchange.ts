@@ -35,5 +35,5 @@ function initOf(
   const signal = AbortSignal.timeout(exchangeTimeoutMs)
   const tls = destination?.serverName ? { ...egress.tls, serverName: destination.serverName } : egress.tls
   const named = destination?.host ? { ...headers, host: destination.host } : headers
-  return { method, headers: named, body, redirect: 'manual', signal, ...egress, ...(tls && { tls }) }
+  return { method, headers: named, body, redirect: 'manual', decompress: false, signal, ...egress, ...(tls && { tls }) }
 }

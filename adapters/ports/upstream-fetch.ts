@@ -44,6 +44,7 @@ async function send(
       headers: { ...request.headers, ...proof.headers, ...(destination?.host && { host: destination.host }) },
       body: request.body,
       redirect: 'manual',
+      decompress: false,
       signal,
       ...egress,
       ...(destination?.serverName && { tls: { ...egress.tls, serverName: destination.serverName } }),
@@ -56,10 +57,15 @@ async function send(
       scrub: scrubber(proof),
     }
   } catch (error) {
+    if (error instanceof TypeError && headerRefused.test(error.message))
+      return { failed: 'CREDENTIAL_UNAVAILABLE', detail: 'It holds characters that no header may have.' }
     const code = (error as { code?: string }).code ?? 'unknown'
     return { failed: neverReached.test(code) ? 'CONNECT_FAILED' : 'BROKE_OFF', detail: code }
   }
 }
+
+/** Bun's fetch on a header that cannot be sent: nothing was. */
+const headerRefused = /^Header '[^']*' has invalid value$/
 
 /** Codes of Bun's fetch, and of the system, that mean that not one byte of the request arrived. */
 export const neverReached =
@@ -81,5 +87,11 @@ export function baseOf(provider: RunningProvider, region: string | null): string
 /** Removes what proved the gateway from a text that the provider wrote. */
 export function scrubber({ secrets }: Proof): (text: string) => string {
   if (secrets.length === 0) return (text) => text
-  return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, '[secret]'), text)
+  return (text) => secrets.flatMap(formsOf).reduce((clean, form) => clean.replaceAll(form, '[secret]'), text)
+}
+
+/** A secret as it is, and as JSON and URLs write it. */
+function formsOf(secret: string): string[] {
+  const json = JSON.stringify(secret).slice(1, -1)
+  return [json.replaceAll('/', '\\/'), json, encodeURIComponent(secret.toWellFormed()), secret]
 }

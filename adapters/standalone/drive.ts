@@ -115,6 +115,7 @@ export class Drive {
     const verdict = await exchange.answer({ status, headers, scrub, errorText: () => readBoundedText(answer.body()) })
     if (verdict !== 'relay') {
       watch.done()
+      discard(answer)
       return verdict
     }
     return isWhole(exchange, headers) ? this.#wholeAnswer(answer, watch) : this.#firstBytes(answer.body(), watch)
@@ -295,6 +296,15 @@ function isWhole(exchange: Exchange, headers: Headers): boolean {
 /** With chunks or compression the length says nothing of what will come. */
 function isPlainLength(length: string, headers: Headers): boolean {
   return Number(length) <= wholeBytesMax && !headers.has('content-encoding') && !headers.has('transfer-encoding')
+}
+
+/** What is not read is not fetched either: a body left alone would keep its connection. */
+function discard(answer: UpstreamAnswer): void {
+  if (answer.headers.has('content-encoding'))
+    answer
+      .body()
+      ?.cancel()
+      .catch(() => {})
 }
 
 const wholeBytesMax = 16 * 1024 * 1024

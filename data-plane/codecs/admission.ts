@@ -1,6 +1,6 @@
 import { type Refusal, refuse } from '../../schema/refusals.ts'
 import { type Member, nestingMax, scanMembers, valuesMax } from '../json-members.ts'
-import type { Json } from './json.ts'
+import { isObject, type Json } from './json.ts'
 
 /** A client's body: its text, where its members stand in it, and what JSON.parse makes of it. */
 export interface ReadBody {
@@ -41,4 +41,29 @@ export function refuseLookalike(members: readonly Member[], own: ReadonlySet<str
 /** A field that is not what the protocol has. */
 export function wrongField(param: string, must: string): Refusal {
   return refuse('malformed_request', `'${param}' ${must}.`, param)
+}
+
+/** Types that fields may be declared to have, and what a refusal says of them. */
+const fieldTypes = {
+  number: [(value: unknown) => Number.isFinite(value), 'must be a number'],
+  boolean: [(value: unknown) => typeof value === 'boolean', 'must be true or false'],
+  text: [(value: unknown) => typeof value === 'string', 'must be a text'],
+  texts: [
+    (value: unknown) => [value].flat().every((one) => typeof one === 'string'),
+    'must be a text or a list of texts',
+  ],
+  object: [isObject, 'must be an object'],
+} as const
+
+export type FieldTypes = Partial<Record<keyof typeof fieldTypes, readonly string[]>>
+
+/** The first field of another type than the protocol gives it: to leave it out in silence would change the request. */
+export function wrongType(object: unknown, types: FieldTypes, prefix = ''): Refusal | undefined {
+  if (!isObject(object)) return undefined
+  for (const [type, names] of Object.entries(types) as [keyof typeof fieldTypes, readonly string[]][]) {
+    const [holds, must] = fieldTypes[type]
+    const wrong = names.find((name) => object[name] != null && !holds(object[name]))
+    if (wrong !== undefined) return wrongField(prefix + wrong, must)
+  }
+  return undefined
 }

@@ -1,10 +1,15 @@
 import { SseCutter, type SseProblem } from '../sse.ts'
 import { type AnswerFacts, type AnswerFault, type AnswerReader, isFault } from './codec.ts'
 import { brokeOff, Gathered, readObject } from './gathered.ts'
-import type { NeutralEvent } from './neutral.ts'
+import { type Json, textOf } from './json.ts'
+import type { NeutralEvent, TokenLogprob } from './neutral.ts'
 
 /** One event larger than this is no token of any model. */
 export const eventBytesMax = 8 * 1024 * 1024
+
+/** Pieces of content, calls and the like that one event, or one plain answer, may hold. No model writes as many. */
+const partsMax = 10_000
+const tooManyParts = `It holds more than ${partsMax} parts.`
 
 /** How one protocol's streamed answers are read; a new one for each answer. */
 export interface StreamGrammar {
@@ -79,7 +84,9 @@ export class SseReader implements AnswerReader {
   #read(data: string | undefined, name: string | undefined): NeutralEvent[] | AnswerFault {
     if (data === undefined) return []
     const events = this.#grammar.event(data, name)
-    if (!isFault(events)) note(this.facts, events)
+    if (isFault(events)) return events
+    if (events.length > partsMax) return brokeOff(tooManyParts)
+    note(this.facts, events)
     if (this.#grammar.hidesOutput) this.facts.hiddenOutput = true
     return events
   }
@@ -108,7 +115,9 @@ export class JsonReader implements AnswerReader {
     const answer = readObject(text, 'Its answer')
     if (!('object' in answer)) return answer
     const events = this.read(answer.object, text)
-    if (!isFault(events)) note(this.facts, events)
+    if (isFault(events)) return events
+    if (events.length > partsMax) return brokeOff(tooManyParts)
+    note(this.facts, events)
     return events
   }
 }
@@ -116,4 +125,19 @@ export class JsonReader implements AnswerReader {
 export const problems: Record<SseProblem, string> = {
   event_too_large: `It sent an event larger than ${eventBytesMax} bytes.`,
   not_utf8: 'It sent bytes that are not UTF-8.',
+}
+
+/** A token's log probability as both of OpenAI's protocols tell it. */
+export function readLogprob(given: Json | null): TokenLogprob {
+  const tops: unknown = given?.top_logprobs
+  return { ...tokenOf(given), top: Array.isArray(tops) ? tops.map(tokenOf) : [] }
+}
+
+function tokenOf(given: Json | null): Omit<TokenLogprob, 'top'> {
+  const { token, logprob, bytes } = given ?? {}
+  return {
+    token: textOf(token),
+    logprob: typeof logprob === 'number' ? logprob : 0,
+    bytes: Array.isArray(bytes) ? bytes : null,
+  }
 }

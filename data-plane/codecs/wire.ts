@@ -1,5 +1,6 @@
 import type { Codec as CodecName } from '../../schema/config/index.ts'
 import { isRefusal, type Refusal, refuse } from '../../schema/refusals.ts'
+import { areMonstrous, nestingMax, valuesMax } from '../json-members.ts'
 import type { RunningModel } from '../snapshot/running.ts'
 import {
   type AdmittedRequest,
@@ -85,11 +86,22 @@ const made = new WeakMap<AdmittedRequest, NeutralRequest | Refusal>()
 function neutralOf(dialect: Dialect, request: AdmittedRequest): NeutralRequest | Refusal {
   let neutral = made.get(request)
   if (neutral === undefined) {
-    neutral = dialect.neutral(request)
+    neutral = bounded(dialect.neutral(request))
     made.set(request, neutral)
   }
   return neutral
 }
+
+/** Arguments of calls are JSON within strings, which the bounds of the body did not see; protocols that have objects parse them. */
+function bounded(neutral: NeutralRequest | Refusal): NeutralRequest | Refusal {
+  if (isRefusal(neutral)) return neutral
+  const told = neutral.turns.flatMap(({ parts }) =>
+    parts.map((part) => (part.type === 'toolCall' ? part.arguments : '')),
+  )
+  return areMonstrous(told) ? refuse('malformed_request', monstrousCalls) : neutral
+}
+
+const monstrousCalls = `The arguments of its tool calls are nested deeper than ${nestingMax} levels, or hold more than ${valuesMax} values.`
 
 function cannotExpress(field: string, protocol: CodecName): Refusal {
   const detail = `'${field}' has no form in ${protocol}, which the provider behind this model speaks. Leave it out, or let the alias allow losses.`

@@ -1,14 +1,7 @@
 import type { RuleIssue } from './declaration.ts'
-import { flag, input, labels, oneOf, ref, safeInt, z } from './fields.ts'
+import { flag, input, labels, oneOf, ref, region, safeInt, z } from './fields.ts'
 import { languages } from './languages.ts'
 import { codecs } from './models.ts'
-
-/** A region as a provider names it: `eu-central-1`, `westeurope`. Compared as it is written. */
-export const region = () =>
-  z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/, 'must be a region as its provider names it, such as eu-central-1')
-    .meta({ graphql: 'String' })
 
 /** Alternatives; none would be a condition that never holds. */
 const anyOf = <Item extends z.ZodType>(item: Item) =>

@@ -153,3 +153,10 @@ export const oneOfInput = <Shape extends Record<string, z.ZodType>>(graphql: str
 export const list = <Item extends z.ZodType>(item: Item, itemsMax = 1_000) => z.array(item).max(itemsMax)
 
 export { z }
+
+/** A region as a provider names it: `eu-central-1`, `westeurope`. Compared as it is written; it becomes part of host names. */
+export const region = () =>
+  z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/, 'must be a region as its provider names it, such as eu-central-1')
+    .meta({ graphql: 'String' })

@@ -1,5 +1,5 @@
 import { declare } from './declaration.ts'
-import { dateTime, flag, headers, input, int, list, oneOf, ref, text, z } from './fields.ts'
+import { dateTime, flag, headers, input, int, list, oneOf, ref, region, text, z } from './fields.ts'
 import { dataClass } from './organisation.ts'
 
 export const platforms = [
@@ -70,7 +70,7 @@ export const provider = declare({
     platform: oneOf('Platform', platforms),
     codecs: list(oneOf('Codec', codecs), codecs.length).default(['OPENAI_CHAT']),
     baseUrl: baseUrl.nullable().default(null),
-    region: text(100).nullable().default(null),
+    region: region().nullable().default(null),
     apiVersion: text(100).nullable().default(null),
     selfHosted: flag().default(false),
     headers: headers().default({}),
@@ -155,7 +155,7 @@ export const model = declare({
       .max(300)
       .regex(/^[^\s\p{Cc}\\]+$/u, 'must hold no spaces')
       .meta({ graphql: 'String' }),
-    region: text(100).nullable().default(null),
+    region: region().nullable().default(null),
     tier: ref('tier').nullable().default(null),
     contextTokens: tokens(),
     maxOutputTokens: tokens(),

@@ -1,7 +1,7 @@
 import { idKind } from '../ids.ts'
-import { condition, conditionIssues, region } from './conditions.ts'
+import { condition, conditionIssues } from './conditions.ts'
 import { declare, type RuleIssue } from './declaration.ts'
-import { flag, input, int, list, oneOf, oneOfInput, ref, scope, z } from './fields.ts'
+import { flag, input, int, list, oneOf, oneOfInput, ref, region, scope, z } from './fields.ts'
 
 /** Null does not limit. A list that allows nothing would be a policy against everything, by a slip. */
 const allowed = <Item extends z.ZodType>(item: Item) =>

@@ -32,7 +32,7 @@ export async function entraToken(need: ProofNeed): Promise<string | Missing> {
   const digest = createHash('sha256')
     .update(proof.client_secret ?? '')
     .digest('hex')
-  return tokens.get(`${authority} ${tenantId} ${clientId} ${digest}`, async () =>
+  return tokens.get(`${credential.source} ${authority} ${tenantId} ${clientId} ${digest}`, async () =>
     readToken(await exchange({ provider, url, method: 'POST', headers, body: form.toString() }), credential.id),
   )
 }

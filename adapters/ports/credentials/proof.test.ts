@@ -105,7 +105,7 @@ describe('AWS keys', () => {
   ])('sign each request as the documentation of Signature Version 4 has it', async (text, token) => {
     const { headers, secrets } = await need('AWS_KEYS', text, { platform: 'AWS_BEDROCK', url })()
     expect(headers['x-amz-security-token']).toBe(token)
-    expect(secrets).toEqual(['secret/1'])
+    expect(secrets).toEqual(token ? ['secret/1', token] : ['secret/1'])
     const { authorization, ...signed } = headers
     const all = { ...signed, host: 'bedrock-runtime.eu-central-1.amazonaws.com', 'content-type': 'application/json' }
     expect(authorization).toContain(`Credential=AKIA1/`)

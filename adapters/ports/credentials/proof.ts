@@ -54,7 +54,10 @@ const byKind: Record<
 async function signed(need: ProofNeed): Promise<Proof | Missing> {
   const keys = await awsKeys(need)
   if ('missing' in keys) return keys
-  return { headers: await signForAws(need.request, need.url, keys), secrets: [keys.secretAccessKey] }
+  return {
+    headers: await signForAws(need.request, need.url, keys),
+    secrets: [keys.secretAccessKey, ...(keys.sessionToken ? [keys.sessionToken] : [])],
+  }
 }
 
 function bearer(token: string | Missing): Proof | Missing {

@@ -2,7 +2,7 @@ import type { RetryCause } from '../../../schema/config/index.ts'
 import { type Refusal, refusalMessage, refusals } from '../../../schema/refusals.ts'
 import type { UpstreamError } from '../codec.ts'
 import { readHttpError, toldInside } from '../http-error.ts'
-import type { Json } from '../json.ts'
+import { entryOf, type Json } from '../json.ts'
 
 /** Statuses by error type (Claude API reference, "Errors"): within a stream only the type is told. */
 const statuses: Record<string, number> = {
@@ -26,7 +26,7 @@ export function readMessagesError(status: number, text: string): UpstreamError {
 
 /** An error told where an answer was due, or within a stream. */
 export function readToldError(body: Json, text: string): UpstreamError {
-  return toldInside(readMessagesError(statuses[body.error?.type] ?? 500, text), text)
+  return toldInside(readMessagesError(entryOf(statuses, body.error?.type) ?? 500, text), text)
 }
 
 /** What the words say beyond the status: the API has no code for these, and agents read the same words. */

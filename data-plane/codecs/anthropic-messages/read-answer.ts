@@ -1,6 +1,6 @@
 import type { AnswerFault, AnswerReader } from '../codec.ts'
 import { brokeOff } from '../gathered.ts'
-import type { Json } from '../json.ts'
+import { entryOf, type Json, textOf } from '../json.ts'
 import type { FinishReason, NeutralEvent } from '../neutral.ts'
 import { JsonReader, SseReader, type StreamGrammar } from '../reading.ts'
 import { readToldError } from './errors.ts'
@@ -88,7 +88,7 @@ class Blocks {
   #calls = 0
 
   start(index: number, block: Json): NeutralEvent[] {
-    const type = String(block.type)
+    const type = textOf(block.type)
     const open: Block = { type, call: this.#calls, input: '', signature: '' }
     if (this.#open.size < openMax) this.#open.set(index, open)
     if (type === 'text') return textEvents(block)
@@ -97,7 +97,7 @@ class Blocks {
       return thoughtEvents(block)
     }
     if (type === 'redacted_thinking') return [signatureEvent(textOf(block.data), true)]
-    if (type !== 'tool_use') return [{ type: 'foreign', what: type }]
+    if (type !== 'tool_use') return [{ type: 'foreign', what: type.slice(0, 60) || 'content' }]
     this.#calls++
     if (block.input && Object.keys(block.input).length > 0) open.input = JSON.stringify(block.input)
     return [{ type: 'toolCall', choice: 0, call: open.call, id: textOf(block.id), name: textOf(block.name) }]
@@ -124,8 +124,6 @@ class Blocks {
 
 /** Blocks come one after the other; a provider that leaves them all open is not followed for ever. */
 const openMax = 1_000
-
-const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
 
 function textEvents({ text, citations }: Json): NeutralEvent[] {
   const cited: NeutralEvent[] = citations?.length > 0 ? [{ type: 'foreign', what: 'citations' }] : []
@@ -157,5 +155,5 @@ const finishReasons: Record<string, FinishReason> = {
 
 function finishOf(reason: unknown, sequence: unknown): NeutralEvent {
   const stopSequence = typeof sequence === 'string' ? { stopSequence: sequence } : {}
-  return { type: 'finish', choice: 0, reason: finishReasons[String(reason)] ?? 'stop', ...stopSequence }
+  return { type: 'finish', choice: 0, reason: entryOf(finishReasons, reason) ?? 'stop', ...stopSequence }
 }

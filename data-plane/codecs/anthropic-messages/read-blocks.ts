@@ -65,8 +65,9 @@ export function cacheOf({ cache_control: mark }: Json): { cache?: '5m' | '1h' } 
 
 function sourceOf(source: Json | undefined): Source | undefined {
   if (source?.type === 'url' && typeof source.url === 'string') return { kind: 'url', url: source.url }
-  if (source?.type !== 'base64' || typeof source.data !== 'string') return undefined
-  return { kind: 'data', mediaType: String(source.media_type), data: source.data }
+  if (source?.type !== 'base64' || typeof source.data !== 'string' || typeof source.media_type !== 'string')
+    return undefined
+  return { kind: 'data', mediaType: source.media_type, data: source.data }
 }
 
 function readDocument(

@@ -1,6 +1,6 @@
 import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
-import { wrongField } from '../admission.ts'
-import type { Json } from '../json.ts'
+import { type FieldTypes, wrongField, wrongType } from '../admission.ts'
+import { entryOf, isObject, type Json } from '../json.ts'
 import type { NeutralRequest, OutputFormat, Reasoning, TextPart, Tool, Turn } from '../neutral.ts'
 import { cacheOf, readBlocks } from './read-blocks.ts'
 import type { MessagesRequest } from './request.ts'
@@ -24,6 +24,8 @@ const plainValues: Record<string, string[]> = {
 /** A Messages request in the form between protocols (Claude API reference, "Create a Message"). */
 export function readMessagesRequest({ body: typed, streamed }: MessagesRequest): NeutralRequest | Refusal {
   const body = typed as unknown as Json
+  const wrong = wrongTypes(body)
+  if (wrong) return wrong
   const foreign: string[] = []
   const ignored: string[] = []
   const system = readSystem(body.system, foreign)
@@ -63,13 +65,27 @@ export function readMessagesRequest({ body: typed, streamed }: MessagesRequest):
   }
 }
 
+const types: FieldTypes = {
+  number: ['temperature', 'top_p', 'top_k'],
+  texts: ['stop_sequences'],
+  object: ['metadata', 'tool_choice', 'output_config', 'output_format'],
+}
+
+function wrongTypes(body: Json): Refusal | undefined {
+  return (
+    wrongType(body, types) ??
+    wrongType(body.metadata, { text: ['user_id'] }, 'metadata.') ??
+    wrongType(body.thinking, { number: ['budget_tokens'] }, 'thinking.')
+  )
+}
+
 function isPlain(key: string, value: unknown): boolean {
-  return plainValues[key]?.includes(JSON.stringify(value)) ?? false
+  return entryOf(plainValues, key)?.includes(JSON.stringify(value)) ?? false
 }
 
 const number = (value: unknown) => (typeof value === 'number' ? value : null)
 const flag = (value: unknown) => (typeof value === 'boolean' ? value : null)
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : value == null ? [] : [value])
 
 function readSystem(system: unknown, foreign: string[]): TextPart[] | Refusal {
   if (system == null || system === '') return []
@@ -102,6 +118,8 @@ function readTools(tools: unknown[], foreign: string[], ignored: string[]): Tool
       continue
     }
     if (typeof given.name !== 'string') return wrongField(`${at}.name`, 'must be a name')
+    if (given.input_schema != null && !isObject(given.input_schema))
+      return wrongField(`${at}.input_schema`, 'must be an object')
     noteToolFields(given, at, foreign, ignored)
     known.push({
       name: given.name,
@@ -146,7 +164,7 @@ function readFormat({ output_config: config, output_format: older }: Json, forei
     if (key !== 'format' && key !== 'effort' && config[key] != null) foreign.push(`output_config.${key}`)
   const format = config?.format ?? older
   if (format == null) return { type: 'text' }
-  if (format.type === 'json_schema' && typeof format.schema === 'object')
+  if (format.type === 'json_schema' && isObject(format.schema))
     return { type: 'schema', name: 'answer', description: null, schema: format.schema, strict: true }
   foreign.push(config?.format ? 'output_config.format' : 'output_format')
   return { type: 'text' }

@@ -1,3 +1,4 @@
+import { isMonstrous } from '../../json-members.ts'
 import type { Reading } from '../../reading.ts'
 import type { AnswerWriter } from '../codec.ts'
 import type { Json } from '../json.ts'
@@ -151,7 +152,7 @@ export class MessageWholeWriter extends MessageWriter {
 export function inputOf(text: string, onOdd: () => void): Json {
   if (text.trim() === '') return {}
   try {
-    const input = JSON.parse(text)
+    const input = isMonstrous(text) ? undefined : JSON.parse(text)
     if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input
   } catch {
     // Told below.

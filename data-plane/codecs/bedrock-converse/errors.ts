@@ -1,6 +1,7 @@
 import type { RetryCause } from '../../../schema/config/index.ts'
 import type { UpstreamError } from '../codec.ts'
 import { readHttpError, type ToldError, toldInside } from '../http-error.ts'
+import { entryOf } from '../json.ts'
 
 /** Reads an error of the runtime. A model's own failure (424) is one of the provider's, not of the request. */
 export function readConverseError(status: number, text: string): UpstreamError {
@@ -25,7 +26,7 @@ const statuses: Record<string, number> = {
 /** An exception within a stream; its name begins with a small letter there, and a large one elsewhere. */
 export function readStreamException(name: string, text: string): UpstreamError {
   const known = name.charAt(0).toLowerCase() + name.slice(1)
-  return toldInside(readConverseError(statuses[known] ?? 500, text), text)
+  return toldInside(readConverseError(entryOf(statuses, known) ?? 500, text), text)
 }
 
 /** The runtime has no code for these: models' own words, and its own. */

@@ -1,6 +1,6 @@
 import { type AnswerFacts, type AnswerFault, type AnswerReader, isFault } from '../codec.ts'
 import { brokeOff, readObject } from '../gathered.ts'
-import type { Json } from '../json.ts'
+import { entryOf, type Json, textOf } from '../json.ts'
 import type { FinishReason, NeutralEvent } from '../neutral.ts'
 import { emptyFacts, eventBytesMax, JsonReader, note } from '../reading.ts'
 import { readConverseError, readStreamException } from './errors.ts'
@@ -78,7 +78,7 @@ class ConverseStreamReader implements AnswerReader {
   }
 
   #event(type: string | undefined, event: Json): NeutralEvent[] {
-    const index = Number(event.contentBlockIndex ?? 0)
+    const index: number = event.contentBlockIndex ?? 0
     switch (type) {
       case 'messageStart':
         this.#begun = true
@@ -174,8 +174,6 @@ class Blocks {
 /** Blocks come one after the other; a provider that leaves them all open is not followed for ever. */
 const openMax = 1_000
 
-const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
-
 /** Citations, images that a model drew, results of a server's tools: what has no neutral form, by its name. */
 function foreign(block: Json): NeutralEvent[] {
   return Object.keys(block)
@@ -204,9 +202,9 @@ const finishReasons: Record<string, FinishReason> = {
 
 /** `malformed_model_output` and `malformed_tool_use` have no other name anywhere: they are told as they are. */
 function finishOf(given: unknown): NeutralEvent[] {
-  const known = finishReasons[String(given)]
+  const known = entryOf(finishReasons, given)
   const finish: NeutralEvent = { type: 'finish', choice: 0, reason: known ?? 'stop' }
-  return known ? [finish] : [finish, { type: 'foreign', what: `stopReason.${String(given)}`.slice(0, 100) }]
+  return known ? [finish] : [finish, { type: 'foreign', what: `stopReason.${textOf(given)}`.slice(0, 100) }]
 }
 
 const problems: Record<FramingProblem, string> = {

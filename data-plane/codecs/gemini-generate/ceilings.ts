@@ -1,6 +1,6 @@
 import type { RunningModel } from '../../snapshot/running.ts'
 import type { TokenCeiling } from '../codec.ts'
-import type { Json } from '../json.ts'
+import { type Json, textOf } from '../json.ts'
 import { camel } from './names.ts'
 import type { GeminiRequest } from './request.ts'
 
@@ -70,7 +70,7 @@ function partBound(given: unknown, model: RunningModel): number {
 
 function mediaBound(media: unknown, model: RunningModel): number {
   const { mimeType, data } = camel(media)
-  const type = String(mimeType ?? '')
+  const type = textOf(mimeType)
   if (type.startsWith('image/')) return model.bounds.tokensPerImage ?? unseen
   return type.startsWith('text/') && typeof data === 'string' ? data.length : unseen
 }

@@ -1,3 +1,5 @@
+import { entryOf } from '../json.ts'
+
 /** Formats of audio by their media types, as OpenAI and Google name them. */
 const formats: Record<string, string> = {
   'audio/wav': 'wav',
@@ -13,7 +15,7 @@ const formats: Record<string, string> = {
 const types: Record<string, string> = { mp3: 'audio/mp3' }
 
 export const audioFormat = (mediaType: string) => (Object.hasOwn(formats, mediaType) ? formats[mediaType] : undefined)
-export const audioType = (format: string) => types[format] ?? `audio/${format}`
+export const audioType = (format: string) => entryOf(types, format) ?? `audio/${format}`
 
 /** Media types by the end of an address, where nothing else says what is there. */
 const endings: Record<string, string> = {

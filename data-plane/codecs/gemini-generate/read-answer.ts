@@ -1,6 +1,6 @@
 import type { AnswerFault, AnswerReader } from '../codec.ts'
 import { brokeOff, readObject } from '../gathered.ts'
-import type { Json } from '../json.ts'
+import { type Json, textOf } from '../json.ts'
 import type { NeutralEvent, TokenLogprob } from '../neutral.ts'
 import { JsonReader, SseReader, type StreamGrammar } from '../reading.ts'
 import { readToldError } from './errors.ts'
@@ -63,10 +63,10 @@ class Pieces implements StreamGrammar {
 
   #start({ responseId, modelVersion, createTime }: Json): NeutralEvent[] {
     if (this.#id !== undefined) return []
-    this.#id = String(responseId ?? '')
+    this.#id = textOf(responseId)
     const createdMs = typeof createTime === 'string' ? Date.parse(createTime) : Number.NaN
     const createdS = Number.isNaN(createdMs) ? null : Math.floor(createdMs / 1_000)
-    return [{ type: 'start', id: this.#id, model: String(modelVersion ?? ''), createdS }]
+    return [{ type: 'start', id: this.#id, model: textOf(modelVersion), createdS }]
   }
 
   #candidateAt(given: unknown): Candidate {
@@ -128,7 +128,7 @@ class Candidate {
     const id = typeof given.id === 'string' && given.id ? given.id : madeUpId(this.answerId, choice, call)
     const args = given.args && Object.keys(given.args).length > 0 ? JSON.stringify(given.args) : undefined
     return [
-      { type: 'toolCall', choice, call, id, name: String(given.name ?? ''), ...signed },
+      { type: 'toolCall', choice, call, id, name: textOf(given.name), ...signed },
       ...(args ? [{ type: 'arguments' as const, choice, call, json: args }] : []),
     ]
   }
@@ -164,5 +164,5 @@ function attachLogprobs(events: NeutralEvent[], result: Json | undefined): void 
 
 function logprobOf(given: Json | null) {
   const { token, logProbability } = given ?? {}
-  return { token: String(token ?? ''), logprob: Number(logProbability ?? 0), bytes: null }
+  return { token: textOf(token), logprob: typeof logProbability === 'number' ? logProbability : 0, bytes: null }
 }

@@ -1,6 +1,6 @@
 import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
-import { wrongField } from '../admission.ts'
-import type { Json } from '../json.ts'
+import { type FieldTypes, wrongField, wrongType } from '../admission.ts'
+import { entryOf, type Json, textOf } from '../json.ts'
 import type { NeutralRequest, OutputFormat, Reasoning, Sampling, TextPart, Tool } from '../neutral.ts'
 import { camel } from './names.ts'
 import { readContents } from './read-contents.ts'
@@ -25,8 +25,10 @@ const plainValues: Record<string, string[]> = {
 
 /** A generateContent request in the form between protocols (Gemini API reference, models.generateContent). */
 export function readGeminiRequest({ body, config: written, streamed }: GeminiRequest): NeutralRequest | Refusal {
-  const foreign: string[] = []
   const config = written?.body ?? {}
+  const wrong = wrongType(body, types) ?? wrongType(config, configTypes, 'generationConfig.')
+  if (wrong) return wrong
+  const foreign: string[] = []
   const turns = readContents(body.contents, foreign)
   if (isRefusal(turns)) return turns
   const tools = readTools(body.tools ?? [], foreign)
@@ -52,6 +54,14 @@ export function readGeminiRequest({ body, config: written, streamed }: GeminiReq
   }
 }
 
+const types: FieldTypes = { object: ['systemInstruction', 'toolConfig'] }
+const configTypes: FieldTypes = {
+  number: 'temperature topP topK seed presencePenalty frequencyPenalty logprobs'.split(' '),
+  boolean: ['responseLogprobs'],
+  texts: ['stopSequences'],
+  object: ['thinkingConfig', 'responseSchema', 'responseJsonSchema'],
+}
+
 const texts = (value: unknown) => (Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [])
 const number = (value: unknown) => (typeof value === 'number' ? value : null)
 
@@ -64,7 +74,7 @@ function unreadFields(body: Json, config: Json): string[] {
 }
 
 function isPlain(name: string, value: unknown): boolean {
-  return plainValues[name]?.includes(JSON.stringify(value)) ?? false
+  return entryOf(plainValues, name)?.includes(JSON.stringify(value)) ?? false
 }
 
 function readSystem(instruction: unknown, foreign: string[]): TextPart[] {
@@ -94,7 +104,7 @@ const levels: Record<string, Reasoning['effort']> = { MINIMAL: 'minimal', LOW: '
 function readReasoning(given: unknown, foreign: string[]): Reasoning {
   const { thinkingBudget: budget, thinkingLevel, includeThoughts, ...others } = camel(given)
   foreign.push(...Object.keys(others).map((name) => `generationConfig.thinkingConfig.${name}`))
-  const level = typeof thinkingLevel === 'string' ? (levels[thinkingLevel.toUpperCase()] ?? null) : null
+  const level = typeof thinkingLevel === 'string' ? (entryOf(levels, thinkingLevel.toUpperCase()) ?? null) : null
   return {
     effort: budget === 0 ? 'none' : level,
     budgetTokens: typeof budget === 'number' && budget > 0 ? budget : null,
@@ -118,7 +128,7 @@ function readToolChoice(config: unknown, tools: Tool[], foreign: string[]): Neut
   const { mode, allowedFunctionNames: allowed } = camel(functionCallingConfig)
   const names: unknown[] = Array.isArray(allowed) ? allowed : []
   if (mode === 'NONE') return 'none'
-  if (mode === 'ANY' && names.length === 1) return { name: String(names[0]) }
+  if (mode === 'ANY' && names.length === 1) return { name: textOf(names[0]) }
   const all = tools.every(({ name }) => names.includes(name))
   if (names.length > 0 && !all) foreign.push('toolConfig.functionCallingConfig.allowedFunctionNames')
   return mode === 'ANY' ? 'required' : 'auto'
@@ -142,6 +152,8 @@ function readTools(tools: unknown[], foreign: string[]): Tool[] | Refusal {
 function readTool(declared: Json, at: string, foreign: string[]): Tool | Refusal {
   const { name, description, parameters, parametersJsonSchema, ...others } = declared
   if (typeof name !== 'string') return wrongField(`${at}.name`, 'must be a name')
+  const wrong = wrongType(declared, { object: ['parameters', 'parametersJsonSchema'] }, `${at}.`)
+  if (wrong) return wrong
   for (const [other, value] of Object.entries(others)) if (value != null) foreign.push(`${at}.${other}`)
   return {
     name,

@@ -17,7 +17,7 @@ export function jsonSchemaOf(value: unknown, depth = 0): Json {
   const schema: Json = {}
   if (typeof given.type === 'string' && given.type !== 'TYPE_UNSPECIFIED') schema.type = typeOf(given)
   for (const name of same) if (given[name] != null) schema[name] = given[name]
-  for (const name of counts) if (given[name] != null) schema[name] = Number(given[name])
+  for (const name of counts) if (/^(number|string)$/.test(typeof given[name])) schema[name] = Number(given[name])
   if (given.properties) schema.properties = mapped(given.properties, depth)
   if (given.items) schema.items = jsonSchemaOf(given.items, depth + 1)
   if (Array.isArray(given.anyOf)) schema.anyOf = given.anyOf.map((one: unknown) => jsonSchemaOf(one, depth + 1))

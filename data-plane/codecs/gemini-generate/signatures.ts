@@ -1,5 +1,5 @@
 import { codecs } from '../../../schema/config/index.ts'
-import type { Json } from '../json.ts'
+import { type Json, textOf } from '../json.ts'
 import type { Signature, Thought } from '../neutral.ts'
 import { camel } from './names.ts'
 
@@ -43,7 +43,7 @@ function readTag(value: string): Thought | undefined {
     const told: Json = JSON.parse(text.slice(mark.length))
     const from = codecs.find((codec) => codec === told.from)
     const signature: Signature | null = from && typeof told.value === 'string' ? { from, value: told.value } : null
-    return { type: 'thought', text: String(told.text ?? ''), signature, encrypted: told.encrypted === true }
+    return { type: 'thought', text: textOf(told.text), signature, encrypted: told.encrypted === true }
   } catch {
     return undefined
   }

@@ -2,6 +2,7 @@ import type { RetryCause } from '../../../schema/config/index.ts'
 import { type Refusal, refusalMessage, refusals } from '../../../schema/refusals.ts'
 import type { UpstreamError } from '../codec.ts'
 import { readHttpError, toldInside } from '../http-error.ts'
+import { entryOf } from '../json.ts'
 
 interface ErrorBody {
   error?: { message?: unknown; type?: unknown; code?: unknown } | string | null
@@ -16,7 +17,7 @@ const wordCauses: Record<string, RetryCause> = {
 /** Reads a provider's error; its `code` may say more than its status. */
 export function readChatError(status: number, text: string): UpstreamError {
   const error = parseError(text)
-  const cause = typeof error?.code === 'string' ? wordCauses[error.code] : undefined
+  const cause = entryOf(wordCauses, error?.code)
   return readHttpError(status, text, error && { message: error.message, cause })
 }
 
@@ -27,7 +28,7 @@ export function readToldError(body: ErrorBody, text: string): UpstreamError {
 }
 
 function toldStatus(error: { type?: unknown; code?: unknown } | undefined): number {
-  const code = Number(error?.code)
+  const code = /^(number|string)$/.test(typeof error?.code) ? Number(error!.code) : Number.NaN
   if (Number.isInteger(code) && code >= 400 && code <= 599) return code
   if (error?.type === 'invalid_request_error') return 400
   if (error?.type === 'rate_limit_exceeded' || error?.code === 'rate_limit_exceeded') return 429

@@ -1,8 +1,8 @@
 import type { AnswerFault, AnswerReader } from '../codec.ts'
 import { brokeOff, readObject } from '../gathered.ts'
-import type { Json } from '../json.ts'
+import { entryOf, type Json, textOf } from '../json.ts'
 import type { FinishReason, NeutralEvent, Signature, TokenLogprob } from '../neutral.ts'
-import { JsonReader, SseReader, type StreamGrammar } from '../reading.ts'
+import { JsonReader, readLogprob, SseReader, type StreamGrammar } from '../reading.ts'
 import { readToldError } from './errors.ts'
 import { readUsage } from './usage.ts'
 
@@ -17,15 +17,15 @@ function readCompletion(answer: Json, text: string): NeutralEvent[] | AnswerFaul
   if (choices.length === 0) return brokeOff('Its answer holds no choices.')
   if (!choices.every((choice) => typeof choice?.message === 'object' && choice.message !== null))
     return brokeOff('Its answer holds a choice without a message.')
+  if (choices.length > choicesMax) return brokeOff(`Its answer holds more than ${choicesMax} choices.`)
   const usage = readUsage(answer.usage)
-  return [
-    startOf(answer),
-    ...choices.flatMap((choice, index) => [
-      ...contentOf(choice.message, choice.logprobs, index, new Calls()),
-      ...finishOf(choice.finish_reason ?? 'stop', index),
-    ]),
-    ...(usage ? [{ type: 'usage' as const, readings: usage }] : []),
-  ]
+  const calls = choices.map(() => new Calls())
+  const told = choices.flatMap((choice, index) => [
+    ...contentOf(choice.message, choice.logprobs, index, calls[index]!),
+    ...finishOf(choice.finish_reason ?? 'stop', index),
+  ])
+  if (calls.some(({ isFlooded }) => isFlooded)) return brokeOff(`It made more than ${callsMax} calls.`)
+  return [startOf(answer), ...told, ...(usage ? [{ type: 'usage' as const, readings: usage }] : [])]
 }
 
 /** Reads chunks: deltas that name their choice, a last one with usage, `[DONE]`. */
@@ -33,6 +33,7 @@ class ChunkGrammar implements StreamGrammar {
   complete = false
   #begun = false
   #finished = false
+  #isFlooded = false
   readonly #calls = new Map<number, Calls>()
 
   event(data: string): NeutralEvent[] | AnswerFault {
@@ -50,7 +51,10 @@ class ChunkGrammar implements StreamGrammar {
       this.#begun = true
       events.push(startOf(chunk))
     }
-    for (const choice of choices) events.push(...this.#read(choice))
+    for (const choice of choices) {
+      for (const event of this.#read(choice ?? {})) events.push(event)
+      if (this.#isFlooded) return brokeOff(`It made more than ${callsMax} calls.`)
+    }
     const usage = readUsage(chunk.usage)
     if (usage) events.push({ type: 'usage', readings: usage })
     return events
@@ -62,18 +66,20 @@ class ChunkGrammar implements StreamGrammar {
   }
 
   #read(choice: Json): NeutralEvent[] {
-    const index = Number.isInteger(choice.index) ? choice.index : 0
+    const index = isPlace(choice.index, choicesMax) ? choice.index : 0
     const calls = this.#calls.get(index) ?? new Calls()
     this.#calls.set(index, calls)
     const finish = choice.finish_reason == null ? [] : finishOf(choice.finish_reason, index)
     if (finish.length > 0) this.#finished = true
-    return [...contentOf(choice.delta ?? {}, choice.logprobs, index, calls), ...finish]
+    const said = contentOf(choice.delta ?? {}, choice.logprobs, index, calls)
+    this.#isFlooded = calls.isFlooded
+    return [...said, ...finish]
   }
 }
 
 function startOf({ id, model, created }: Json): NeutralEvent {
   const createdS = Number.isSafeInteger(created) ? created : null
-  return { type: 'start', id: String(id ?? ''), model: String(model ?? ''), createdS }
+  return { type: 'start', id: textOf(id), model: textOf(model), createdS }
 }
 
 /** A message or a delta: they have the same members. */
@@ -89,7 +95,9 @@ function contentOf(said: Json, logprobs: Json | null, choice: number, calls: Cal
   if (said.audio) events.push({ type: 'foreign', what: 'audio' })
   if (said.function_call) events.push({ type: 'foreign', what: 'function_call' })
   if (said.annotations?.length > 0) events.push({ type: 'foreign', what: 'annotations' })
-  if (Array.isArray(said.tool_calls)) for (const call of said.tool_calls) events.push(...calls.read(call, choice))
+  if (Array.isArray(said.tool_calls)) {
+    for (const call of said.tool_calls) events.push(...calls.read(call ?? {}, choice))
+  }
   return events
 }
 
@@ -105,28 +113,39 @@ function signatureOf(detail: Json, choice: number): NeutralEvent[] {
 class Calls {
   readonly #ids: string[] = []
 
+  get isFlooded(): boolean {
+    return this.#ids.length > callsMax
+  }
+
   read(call: Json, choice: number): NeutralEvent[] {
+    if (this.isFlooded) return []
     const at = this.#placeOf(call)
     const events: NeutralEvent[] = []
     if (this.#ids[at] === undefined) {
-      const id = call.id || `call_${at}_${choice}`
+      const id = textOf(call.id) || `call_${at}_${choice}`
       this.#ids[at] = id
-      events.push({ type: 'toolCall', choice, call: at, id, name: String(call.function?.name ?? ''), ...signed(call) })
+      events.push({ type: 'toolCall', choice, call: at, id, name: textOf(call.function?.name), ...signed(call) })
     }
     const json = call.function?.arguments
     if (typeof json === 'string' && json) events.push({ type: 'arguments', choice, call: at, json })
     return events
   }
 
-  #placeOf({ index, id }: Json): number {
+  #placeOf({ index, id: given }: Json): number {
+    const id = textOf(given)
     const known = id ? this.#ids.indexOf(id) : -1
     if (known >= 0) return known
-    if (Number.isInteger(index) && index >= 0 && index <= callsMax && !(id && this.#ids[index])) return index
+    if (isPlace(index, callsMax) && !(id && this.#ids[index])) return index
     return id ? this.#ids.length : Math.max(0, this.#ids.length - 1)
   }
 }
 
+/** No request asks for more choices (OpenAI API reference), and no model makes more calls in one answer. */
+const choicesMax = 128
 const callsMax = 1_000
+
+const isPlace = (index: unknown, most: number) =>
+  Number.isInteger(index) && (index as number) >= 0 && (index as number) < most
 
 function signed(call: Json) {
   const value = call.extra_content?.google?.thought_signature
@@ -136,14 +155,7 @@ function signed(call: Json) {
 function logprobsOf(logprobs: Json | null): { logprobs?: TokenLogprob[] } {
   if (!Array.isArray(logprobs?.content)) return {}
   return {
-    logprobs: logprobs.content.map(({ token, logprob, bytes, top_logprobs }: Json) => ({
-      ...{ token, logprob, bytes: bytes ?? null },
-      top: (top_logprobs ?? []).map((top: Json) => ({
-        token: top.token,
-        logprob: top.logprob,
-        bytes: top.bytes ?? null,
-      })),
-    })),
+    logprobs: logprobs.content.map(readLogprob),
   }
 }
 
@@ -156,5 +168,5 @@ const finishReasons: Record<string, FinishReason> = {
 }
 
 function finishOf(reason: unknown, choice: number): NeutralEvent[] {
-  return [{ type: 'finish', choice, reason: finishReasons[String(reason)] ?? 'stop' }]
+  return [{ type: 'finish', choice, reason: entryOf(finishReasons, reason) ?? 'stop' }]
 }

@@ -1,7 +1,7 @@
 import type { Codec as CodecName } from '../../../schema/config/index.ts'
 import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
-import { wrongField } from '../admission.ts'
-import type { Json } from '../json.ts'
+import { type FieldTypes, wrongField, wrongType } from '../admission.ts'
+import { entryOf, isObject, type Json } from '../json.ts'
 import type {
   AudioPart,
   FilePart,
@@ -36,6 +36,8 @@ const plainValues: Record<string, string[]> = {
 /** A chat completion request in the form between protocols (OpenAI API reference, "Create chat completion"). */
 export function readChatRequest({ body: typed, streamed }: ChatRequest): NeutralRequest | Refusal {
   const body = typed as Json
+  const wrong = wrongTypes(body)
+  if (wrong) return wrong
   const foreign: string[] = []
   const messages = readMessages(body.messages, foreign)
   if (isRefusal(messages)) return messages
@@ -68,8 +70,29 @@ export function readChatRequest({ body: typed, streamed }: ChatRequest): Neutral
   }
 }
 
+const types: FieldTypes = {
+  number: 'temperature top_p top_k seed presence_penalty frequency_penalty top_logprobs'.split(' '),
+  boolean: ['parallel_tool_calls', 'logprobs'],
+  text: ['user', 'reasoning_effort'],
+  texts: ['stop'],
+  object: ['response_format'],
+}
+
+function wrongTypes(body: Json): Refusal | undefined {
+  const { response_format: format } = body
+  return (
+    wrongType(body, types) ??
+    wrongType(format, { object: ['json_schema'] }, 'response_format.') ??
+    wrongType(
+      format?.json_schema,
+      { object: ['schema'], text: ['name', 'description'] },
+      'response_format.json_schema.',
+    )
+  )
+}
+
 function isPlain(key: string, value: unknown): boolean {
-  return plainValues[key]?.includes(JSON.stringify(value)) ?? false
+  return entryOf(plainValues, key)?.includes(JSON.stringify(value)) ?? false
 }
 
 const number = (value: unknown) => (typeof value === 'number' ? value : null)
@@ -81,8 +104,15 @@ const readEffort = (value: unknown) => efforts.find((effort) => effort === value
 
 function readFormat(format: Json | null | undefined): OutputFormat {
   if (format?.type === 'json_object') return { type: 'json' }
-  const { name = 'answer', description = null, schema = {}, strict = null } = format?.json_schema ?? {}
-  return format?.type === 'json_schema' ? { type: 'schema', name, description, schema, strict } : { type: 'text' }
+  const { name, description, schema, strict } = format?.json_schema ?? {}
+  if (format?.type !== 'json_schema') return { type: 'text' }
+  return {
+    type: 'schema',
+    name: name ?? 'answer',
+    description: description ?? null,
+    schema: schema ?? {},
+    strict: flag(strict),
+  }
 }
 
 function readToolChoice(choice: unknown, foreign: string[]): NeutralRequest['toolChoice'] {
@@ -100,6 +130,8 @@ function readTools(tools: unknown[], foreign: string[]): Tool[] | Refusal {
     const { type, function: declared } = (tool ?? {}) as Json
     if (type !== 'function') foreign.push(`tools.${index}`)
     else if (typeof declared?.name !== 'string') return wrongField(`tools.${index}.function.name`, 'must be a name')
+    else if (declared.parameters != null && !isObject(declared.parameters))
+      return wrongField(`tools.${index}.function.parameters`, 'must be an object')
     else
       known.push({
         name: declared.name,

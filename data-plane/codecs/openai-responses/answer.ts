@@ -1,6 +1,6 @@
 import type { AnswerDecoder, AnswerFacts, AnswerFault } from '../codec.ts'
 import { brokeOff, Gathered, readObject } from '../gathered.ts'
-import type { Json } from '../json.ts'
+import { type Json, textOf } from '../json.ts'
 import { emptyFacts } from '../reading.ts'
 import { readFailed } from './errors.ts'
 import { readResponsesUsage } from './usage.ts'
@@ -36,7 +36,7 @@ export function faultOf(response: Json, text: string): AnswerFault | undefined {
   if (!Array.isArray(response.output)) return brokeOff('Its answer holds no output.')
   return response.status === 'completed' || response.status === 'incomplete'
     ? undefined
-    : brokeOff(`Its answer has the status ${String(response.status).slice(0, 40)}.`)
+    : brokeOff(`Its answer has the status ${textOf(response.status).slice(0, 40)}.`)
 }
 
 /** What the end of a response says. */

@@ -1,6 +1,6 @@
 import { type Refusal, refusalMessage } from '../../../schema/refusals.ts'
 import type { UpstreamError } from '../codec.ts'
-import type { Json } from '../json.ts'
+import { entryOf, type Json } from '../json.ts'
 import { readChatError, readToldError, renderChatError, renderChatRefusal } from '../openai-chat/errors.ts'
 
 /** Errors before the answer are those of every OpenAI endpoint. */
@@ -14,7 +14,7 @@ const statuses: Record<string, number> = { rate_limit_exceeded: 429, server_erro
 /** A response that failed, or an `error` event; `text` is what told it. */
 export function readFailed(error: Json | null | undefined, text: string): UpstreamError {
   const { code, message, type } = error ?? {}
-  return readToldError({ error: { message, type, code: statuses[code] ?? code } }, text)
+  return readToldError({ error: { message, type, code: entryOf(statuses, code) ?? code } }, text)
 }
 
 /** A refusal within a stream: the provider's own event where it told one, else an `error` event of ours. */

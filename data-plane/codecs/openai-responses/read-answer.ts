@@ -1,8 +1,8 @@
 import type { AnswerFault, AnswerReader } from '../codec.ts'
 import { brokeOff, readObject } from '../gathered.ts'
-import type { Json } from '../json.ts'
+import { type Json, textOf } from '../json.ts'
 import type { FinishReason, NeutralEvent, TokenLogprob } from '../neutral.ts'
-import { JsonReader, SseReader, type StreamGrammar } from '../reading.ts'
+import { JsonReader, readLogprob, SseReader, type StreamGrammar } from '../reading.ts'
 import { faultOf } from './answer.ts'
 import { readFailed } from './errors.ts'
 import { readResponsesUsage } from './usage.ts'
@@ -24,7 +24,7 @@ function readResponse(response: Json, text: string): NeutralEvent[] | AnswerFaul
 
 function startOf({ id, model, created_at: created }: Json): NeutralEvent {
   const createdS = Number.isSafeInteger(created) ? created : null
-  return { type: 'start', id: String(id ?? ''), model: String(model ?? ''), createdS }
+  return { type: 'start', id: textOf(id), model: textOf(model), createdS }
 }
 
 function endOf(response: Json, items: Items): NeutralEvent[] {
@@ -51,7 +51,7 @@ class Items {
     if (item?.type !== 'function_call') return []
     const call = this.callsSeen++
     this.#calls.set(index, { call, pieces: 0 })
-    return [{ type: 'toolCall', choice: 0, call, id: String(item.call_id ?? item.id), name: String(item.name ?? '') }]
+    return [{ type: 'toolCall', choice: 0, call, id: textOf(item.call_id ?? item.id), name: textOf(item.name) }]
   }
 
   arguments(index: number, json: string): NeutralEvent[] {
@@ -83,30 +83,30 @@ class Items {
     if (item?.type === 'function_call') return this.#wholeCall(item, index)
     if (item?.type === 'reasoning') return this.#wholeThought(item, index)
     if (item?.type === 'message') return this.#wholeMessage(item, index)
-    return [{ type: 'foreign', what: String(item?.type ?? 'item').slice(0, 60) }]
+    return [{ type: 'foreign', what: textOf(item?.type).slice(0, 60) || 'item' }]
   }
 
   #wholeCall(item: Json, index: number): NeutralEvent[] {
     const begun = this.#calls.has(index) ? [] : this.begin(item, index)
     const isTold = this.#calls.get(index)!.pieces > 0
-    return [...begun, ...(isTold ? [] : this.arguments(index, String(item.arguments ?? '')))]
+    return [...begun, ...(isTold ? [] : this.arguments(index, textOf(item.arguments)))]
   }
 
   #wholeThought({ id, summary, content, encrypted_content: sealed }: Json, index: number): NeutralEvent[] {
-    const told: Json[] = [...(summary ?? []), ...(content ?? [])]
-    const text = told.map((each) => each?.text ?? '').join('\n\n')
+    const told = [summary, content].flatMap((some): Json[] => (Array.isArray(some) ? some : []))
+    const text = told.map((each) => textOf(each?.text)).join('\n\n')
     const events = this.#told.has(index) ? [] : this.thought(index, text)
     if (typeof sealed !== 'string' || sealed === '') return events
-    const signature = { from: 'OPENAI_RESPONSES' as const, value: `${id ?? ''} ${sealed}` }
+    const signature = { from: 'OPENAI_RESPONSES' as const, value: `${textOf(id)} ${sealed}` }
     return [...events, { type: 'signature', choice: 0, signature, encrypted: true }]
   }
 
   #wholeMessage({ content }: Json, index: number): NeutralEvent[] {
     if (this.#told.has(index) || !Array.isArray(content)) return []
     return content.flatMap((part: Json): NeutralEvent[] => {
-      if (part?.type === 'output_text') return this.text(index, String(part.text ?? ''), part.logprobs)
-      if (part?.type === 'refusal') return this.refusal(index, String(part.refusal ?? ''))
-      return [{ type: 'foreign', what: String(part?.type).slice(0, 60) }]
+      if (part?.type === 'output_text') return this.text(index, textOf(part.text), part.logprobs)
+      if (part?.type === 'refusal') return this.refusal(index, textOf(part.refusal))
+      return [{ type: 'foreign', what: textOf(part?.type).slice(0, 60) || 'content' }]
     })
   }
 }
@@ -114,10 +114,7 @@ class Items {
 function logprobsOf(logprobs: Json[] | undefined): { logprobs?: TokenLogprob[] } {
   if (!Array.isArray(logprobs) || logprobs.length === 0) return {}
   return {
-    logprobs: logprobs.map(({ token, logprob, bytes, top_logprobs: top }) => ({
-      ...{ token, logprob, bytes: bytes ?? null },
-      top: (top ?? []).map((each: Json) => ({ token: each.token, logprob: each.logprob, bytes: each.bytes ?? null })),
-    })),
+    logprobs: logprobs.map(readLogprob),
   }
 }
 
@@ -138,16 +135,16 @@ class ResponseGrammar implements StreamGrammar {
       case 'response.output_item.added':
         return this.#items.begin(event.item, at)
       case 'response.output_text.delta':
-        return this.#items.text(at, String(event.delta ?? ''), event.logprobs)
+        return this.#items.text(at, textOf(event.delta), event.logprobs)
       case 'response.refusal.delta':
-        return this.#items.refusal(at, String(event.delta ?? ''))
+        return this.#items.refusal(at, textOf(event.delta))
       case 'response.reasoning_summary_part.added':
-        return event.summary_index > 0 ? this.#items.thought(at, '\n\n') : []
+        return Number.isInteger(event.summary_index) && event.summary_index > 0 ? this.#items.thought(at, '\n\n') : []
       case 'response.reasoning_summary_text.delta':
       case 'response.reasoning_text.delta':
-        return this.#items.thought(at, String(event.delta ?? ''))
+        return this.#items.thought(at, textOf(event.delta))
       case 'response.function_call_arguments.delta':
-        return this.#items.arguments(at, String(event.delta ?? ''))
+        return this.#items.arguments(at, textOf(event.delta))
       case 'response.output_item.done':
         return this.#items.whole(event.item, at)
       case 'response.completed':

@@ -1,6 +1,6 @@
 import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
-import { wrongField } from '../admission.ts'
-import type { Json } from '../json.ts'
+import { type FieldTypes, wrongField, wrongType } from '../admission.ts'
+import { entryOf, isObject, type Json, textOf } from '../json.ts'
 import type { NeutralRequest, OutputFormat, Part, TextPart, Tool, ToolResult, Turn } from '../neutral.ts'
 import { isDetail, sourceOf } from '../openai-chat/read-request.ts'
 import { untagSignature } from '../signatures.ts'
@@ -28,6 +28,8 @@ const plainValues: Record<string, string[]> = {
 
 /** A request for a response in the form between protocols. It is stateless there: what OpenAI stored cannot be had elsewhere. */
 export function readResponsesRequest({ body, streamed }: ResponsesRequest): NeutralRequest | Refusal {
+  const wrong = wrongTypes(body)
+  if (wrong) return wrong
   const foreign: string[] = []
   const conversation = readInput(body, foreign)
   if (isRefusal(conversation)) return conversation
@@ -59,7 +61,23 @@ export function readResponsesRequest({ body, streamed }: ResponsesRequest): Neut
   }
 }
 
-const isPlain = (key: string, value: unknown) => plainValues[key]?.includes(JSON.stringify(value)) ?? false
+const types: FieldTypes = {
+  number: ['temperature', 'top_p', 'top_logprobs'],
+  boolean: ['parallel_tool_calls', 'store'],
+  text: ['instructions', 'user'],
+  object: ['text', 'reasoning'],
+}
+
+function wrongTypes(body: Json): Refusal | undefined {
+  return (
+    wrongType(body, types) ??
+    wrongType(body.text, { object: ['format'] }, 'text.') ??
+    wrongType(body.text?.format, { object: ['schema'], text: ['name', 'description'] }, 'text.format.')
+  )
+}
+
+const isPlain = (key: string, value: unknown) => entryOf(plainValues, key)?.includes(JSON.stringify(value)) ?? false
+const flag = (value: unknown) => (typeof value === 'boolean' ? value : null)
 const number = (value: unknown) => (typeof value === 'number' ? value : null)
 
 const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
@@ -81,8 +99,15 @@ function readLogprobs(body: Json, foreign: string[]): NeutralRequest['logprobs']
 
 function readFormat(format: Json | null | undefined): OutputFormat {
   if (format?.type === 'json_object') return { type: 'json' }
-  const { name = 'answer', description = null, schema = {}, strict = null } = format ?? {}
-  return format?.type === 'json_schema' ? { type: 'schema', name, description, schema, strict } : { type: 'text' }
+  if (format?.type !== 'json_schema') return { type: 'text' }
+  const { name, description, schema, strict } = format
+  return {
+    type: 'schema',
+    name: name ?? 'answer',
+    description: description ?? null,
+    schema: schema ?? {},
+    strict: flag(strict),
+  }
 }
 
 function readToolChoice(choice: unknown, foreign: string[]): NeutralRequest['toolChoice'] {
@@ -100,7 +125,15 @@ function readTools(tools: unknown[], foreign: string[]): Tool[] | Refusal {
     const { type, name, description, parameters, strict } = (tool ?? {}) as Json
     if (type !== 'function') foreign.push(`tools.${index}`)
     else if (typeof name !== 'string') return wrongField(`tools.${index}.name`, 'must be a name')
-    else known.push({ name, description: description ?? null, parameters: parameters ?? null, strict: strict ?? null })
+    else if (parameters != null && !isObject(parameters))
+      return wrongField(`tools.${index}.parameters`, 'must be an object')
+    else
+      known.push({
+        name,
+        description: typeof description === 'string' ? description : null,
+        parameters: parameters ?? null,
+        strict: flag(strict),
+      })
   }
   return known
 }
@@ -111,7 +144,7 @@ function readInput(body: Json, foreign: string[]): Pick<NeutralRequest, 'system'
     return { system, turns: [{ role: 'user', parts: [{ type: 'text', text: body.input }] }] }
   const turns: Turn[] = []
   for (const [index, item] of (body.input ?? []).entries()) {
-    const turn = readItem(item as Json, `input.${index}`, foreign)
+    const turn = readItem((item ?? {}) as Json, `input.${index}`, foreign)
     if (isRefusal(turn)) return turn
     if (turn?.role === 'system' && turns.length === 0) system.push(...(turn.parts as TextPart[]))
     else if (turn) append(turns, turn)
@@ -173,7 +206,7 @@ function readThought({ id, summary, content, encrypted_content: sealed }: Json):
   const text = told.flatMap((each) => (typeof each?.text === 'string' ? each.text : [])).join('\n\n')
   const tagged = typeof sealed === 'string' ? untagSignature(sealed) : undefined
   if (tagged) return { type: 'thought', text, signature: tagged.signature, encrypted: tagged.kind !== 'thought' }
-  const value = typeof sealed === 'string' ? `${id ?? ''} ${sealed}` : null
+  const value = typeof sealed === 'string' ? `${textOf(id)} ${sealed}` : null
   return {
     ...{ type: 'thought', text },
     signature: value === null ? null : { from: 'OPENAI_RESPONSES', value },
