@@ -52,6 +52,14 @@ describe('a declaration', () => {
     found[2]!.replace('crd_1')
     expect(spec.targets[1]!.credential).toBe('crd_1')
   })
+  it.each(['evil.com/#', 'eu-1.evil.com', '../x', 'EU 1', '@host'])(
+    'takes no region that could lead a host name elsewhere, such as %s',
+    (region) => {
+      const provider = { platform: 'OPENAI', baseUrl: 'https://a.example/v1', region }
+      expect(messages('provider', provider)).toEqual([expect.stringContaining('region')])
+      expect(messages('model', { provider: 'provider/a', upstreamName: 'm', region })).toHaveLength(1)
+    },
+  )
   it('says what is wrong between fields', () => {
     expect(messages('alias', { model: 'model/a', route: 'route/b' })).toEqual([
       'model: exactly one of route and model is declared',
