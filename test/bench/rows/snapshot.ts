@@ -19,7 +19,7 @@ interface Compiled {
 
 /** A control plane with one large tenant on one core, its PostgreSQL on the other. */
 function controlPlane(bed: Bed): Promise<Subject> {
-  return bed.subject('control plane', async () => {
+  return bed.subject('control plane of many keys', async () => {
     const server = await postgres({ fast: true })
     await pin(server.pid(), loadCore)
     const { started, said } = await startMain('control-main.ts', subjectCore, {
