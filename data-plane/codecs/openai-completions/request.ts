@@ -40,8 +40,9 @@ export function admitCompletion(text: string, call: Call): CompletionRequest | R
 function firstWrong(body: Json, call: Call): Refusal | undefined {
   if (call.model === undefined && (typeof body.model !== 'string' || body.model === ''))
     return wrongField('model', 'must name a model')
-  if (typeof body.prompt !== 'string' && !Array.isArray(body.prompt))
+  if (typeof body.prompt !== 'string' && !(Array.isArray(body.prompt) && body.prompt.length > 0))
     return wrongField('prompt', 'must be a text, a list of texts, or token ids')
+  if (body.suffix != null && typeof body.suffix !== 'string') return wrongField('suffix', 'must be a text')
   if (promptsOf(body.prompt) > promptsMax) return wrongField('prompt', `must be at most ${promptsMax} prompts`)
   if (body.stream != null && typeof body.stream !== 'boolean') return wrongField('stream', 'must be true or false')
   if (body.stream_options != null && (typeof body.stream_options !== 'object' || Array.isArray(body.stream_options)))

@@ -44,7 +44,7 @@ export function embeddingsCeiling({ body: { input } }: EmbeddingsRequest, model:
 }
 
 function tokensOf(input: unknown): number {
-  if (Array.isArray(input) && typeof input[0] === 'number') return input.length
+  if (Array.isArray(input) && input.every((token) => typeof token === 'number')) return input.length
   return Buffer.byteLength(typeof input === 'string' ? input : JSON.stringify(input))
 }
 
