@@ -43,6 +43,22 @@ export function wrongField(param: string, must: string): Refusal {
   return refuse('malformed_request', `'${param}' ${must}.`, param)
 }
 
+/** A body that names no model, where the path does not name it, as Azure's deployments do. */
+export function wrongModel(body: Json, named?: string): Refusal | undefined {
+  if (named !== undefined || (typeof body.model === 'string' && body.model !== '')) return undefined
+  return wrongField('model', 'must name a model')
+}
+
+/** The first of these counts that is none, or larger than its bound. */
+export function wrongCount(body: Json, mostOf: Readonly<Record<string, number>>): Refusal | undefined {
+  for (const [field, most] of Object.entries(mostOf)) {
+    const count = body[field]
+    const holds = count == null || (Number.isSafeInteger(count) && count > 0 && count <= most)
+    if (!holds) return wrongField(field, `must be a whole number from 1 to ${most}`)
+  }
+  return undefined
+}
+
 /** Types that fields may be declared to have, and what a refusal says of them. */
 const fieldTypes = {
   number: [(value: unknown) => Number.isFinite(value), 'must be a number'],

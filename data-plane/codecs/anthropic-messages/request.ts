@@ -1,7 +1,7 @@
 import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
 import { editMembers, type Member } from '../../json-members.ts'
 import type { RunningModel } from '../../snapshot/running.ts'
-import { readBody, refuseLookalike, wrongField } from '../admission.ts'
+import { readBody, refuseLookalike, wrongField, wrongModel } from '../admission.ts'
 import type { AdmittedRequest, Call, Encoded, EncodeTarget } from '../codec.ts'
 import type { Feature } from '../neutral.ts'
 import { ownMessages } from './own-messages.ts'
@@ -51,7 +51,8 @@ export function admitMessages(text: string, call: Call): MessagesRequest | Refus
 const queryMax = 2_000
 
 function firstWrongField(body: MessagesBody): Refusal | undefined {
-  if (typeof body.model !== 'string' || body.model === '') return wrongField('model', 'must name a model')
+  const nameless = wrongModel(body)
+  if (nameless) return nameless
   if (!Array.isArray(body.messages)) return wrongField('messages', 'must be a list')
   if (body.stream != null && typeof body.stream !== 'boolean') return wrongField('stream', 'must be true or false')
   if (body.tools != null && !Array.isArray(body.tools)) return wrongField('tools', 'must be a list')

@@ -1,6 +1,6 @@
 import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
 import { editMembers, type Member } from '../../json-members.ts'
-import { readBody, refuseLookalike, wrongField } from '../admission.ts'
+import { readBody, refuseLookalike, wrongCount, wrongField, wrongModel } from '../admission.ts'
 import type { AdmittedRequest, Call, Encoded, EncodeTarget } from '../codec.ts'
 import { openaiPath } from '../openai-path.ts'
 
@@ -46,17 +46,14 @@ export function admitChat(text: string, call: Call): ChatRequest | Refusal {
 
 /** `model` may be missing where the path names it, as with Azure's deployments. */
 function firstWrongField(body: ChatBody, named: string | undefined): Refusal | undefined {
-  if (named === undefined && (typeof body.model !== 'string' || body.model === ''))
-    return wrongField('model', 'must name a model')
+  const nameless = wrongModel(body, named)
+  if (nameless) return nameless
   if (!Array.isArray(body.messages)) return wrongField('messages', 'must be a list')
   if (body.stream != null && typeof body.stream !== 'boolean') return wrongField('stream', 'must be true or false')
   if (body.stream_options != null && !isSmallObject(body.stream_options))
     return wrongField('stream_options', 'must be an object of few members')
   if (body.tools != null && !Array.isArray(body.tools)) return wrongField('tools', 'must be a list')
-  for (const [param, most] of Object.entries(mostOf) as [keyof typeof mostOf, number][])
-    if (body[param] != null && !(Number.isSafeInteger(body[param]) && body[param] > 0 && body[param] <= most))
-      return wrongField(param, `must be a whole number from 1 to ${most}`)
-  return undefined
+  return wrongCount(body, mostOf)
 }
 
 function isSmallObject(value: unknown): boolean {

@@ -1,7 +1,7 @@
 import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
 import { editMembers, type Member } from '../../json-members.ts'
 import type { RunningModel } from '../../snapshot/running.ts'
-import { readBody, refuseLookalike, wrongField } from '../admission.ts'
+import { readBody, refuseLookalike, wrongCount, wrongField, wrongModel } from '../admission.ts'
 import type { AdmittedRequest, Call, Encoded, EncodeTarget, TokenCeiling } from '../codec.ts'
 import type { Json } from '../json.ts'
 import { openaiPath } from '../openai-path.ts'
@@ -38,8 +38,8 @@ export function admitCompletion(text: string, call: Call): CompletionRequest | R
 }
 
 function firstWrong(body: Json, call: Call): Refusal | undefined {
-  if (call.model === undefined && (typeof body.model !== 'string' || body.model === ''))
-    return wrongField('model', 'must name a model')
+  const nameless = wrongModel(body, call.model)
+  if (nameless) return nameless
   if (typeof body.prompt !== 'string' && !(Array.isArray(body.prompt) && body.prompt.length > 0))
     return wrongField('prompt', 'must be a text, a list of texts, or token ids')
   if (body.suffix != null && typeof body.suffix !== 'string') return wrongField('suffix', 'must be a text')
@@ -47,10 +47,7 @@ function firstWrong(body: Json, call: Call): Refusal | undefined {
   if (body.stream != null && typeof body.stream !== 'boolean') return wrongField('stream', 'must be true or false')
   if (body.stream_options != null && (typeof body.stream_options !== 'object' || Array.isArray(body.stream_options)))
     return wrongField('stream_options', 'must be an object')
-  for (const [field, most] of Object.entries(mostOf))
-    if (body[field] != null && !(Number.isSafeInteger(body[field]) && body[field] > 0 && body[field] <= most))
-      return wrongField(field, `must be a whole number from 1 to ${most}`)
-  return undefined
+  return wrongCount(body, mostOf)
 }
 
 /** A list of numbers is one prompt in tokens. */

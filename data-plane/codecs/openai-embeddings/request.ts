@@ -1,7 +1,7 @@
 import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
 import { editMembers, type Member } from '../../json-members.ts'
 import type { RunningModel } from '../../snapshot/running.ts'
-import { readBody, refuseLookalike, wrongField } from '../admission.ts'
+import { readBody, refuseLookalike, wrongField, wrongModel } from '../admission.ts'
 import type { AdmittedRequest, Call, Encoded, EncodeTarget, TokenCeiling } from '../codec.ts'
 import type { Json } from '../json.ts'
 import { openaiPath } from '../openai-path.ts'
@@ -21,8 +21,8 @@ export function admitEmbeddings(text: string, call: Call): EmbeddingsRequest | R
   const read = readBody(text)
   if (isRefusal(read)) return read
   const { body, members } = read
-  if (call.model === undefined && (typeof body.model !== 'string' || body.model === ''))
-    return wrongField('model', 'must name a model')
+  const nameless = wrongModel(body, call.model)
+  if (nameless) return nameless
   const isInput = typeof body.input === 'string' || (Array.isArray(body.input) && body.input.length > 0)
   if (!isInput) return wrongField('input', 'must be a text, a list of texts, or token ids')
   if (inputsOf(body.input) > inputsMax) return wrongField('input', `must be at most ${inputsMax} inputs`)

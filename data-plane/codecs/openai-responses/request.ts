@@ -1,6 +1,6 @@
 import { isRefusal, type Refusal, refuse } from '../../../schema/refusals.ts'
 import { editMembers, type Member } from '../../json-members.ts'
-import { readBody, refuseLookalike, wrongField } from '../admission.ts'
+import { readBody, refuseLookalike, wrongCount, wrongField, wrongModel } from '../admission.ts'
 import type { AdmittedRequest, Call, Encoded, EncodeTarget } from '../codec.ts'
 import type { Json } from '../json.ts'
 
@@ -30,15 +30,14 @@ export function admitResponses(text: string, call: Call): ResponsesRequest | Ref
 }
 
 function firstWrong(body: Json, call: Call): Refusal | undefined {
-  if (call.model === undefined && (typeof body.model !== 'string' || body.model === ''))
-    return wrongField('model', 'must name a model')
+  const nameless = wrongModel(body, call.model)
+  if (nameless) return nameless
   if (body.input != null && typeof body.input !== 'string' && !Array.isArray(body.input))
     return wrongField('input', 'must be a text or a list of items')
   if (body.stream != null && typeof body.stream !== 'boolean') return wrongField('stream', 'must be true or false')
   if (body.tools != null && !Array.isArray(body.tools)) return wrongField('tools', 'must be a list')
-  const limit = body.max_output_tokens
-  if (limit != null && !(Number.isSafeInteger(limit) && limit > 0 && limit <= 1e9))
-    return wrongField('max_output_tokens', 'must be a whole number from 1 to 1000000000')
+  const uncounted = wrongCount(body, { max_output_tokens: 1e9 })
+  if (uncounted) return uncounted
   // Its answer would come later, to nobody who could record and charge it.
   if (body.background === true)
     return refuse('unsupported_feature', 'Background responses cannot be recorded; leave it out.', 'background')
