@@ -1,7 +1,9 @@
 import { BlockList, isIP } from 'node:net'
 
-/** Addresses that are not of the public internet (IANA special-purpose registries; the metadata services of clouds are among them). */
-// One list per family: a list of both takes every IPv4 address for one that is mapped into IPv6.
+/**
+ * Addresses that are not of the public internet (IANA special-purpose registries; the metadata services of clouds are among them).
+ * One list per family: a list of both takes every IPv4 address for one that is mapped into IPv6.
+ */
 const special = { 4: new BlockList(), 6: new BlockList() }
 for (const range of `0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
   192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4`.split(/\s+/))
