@@ -38,7 +38,7 @@ export function prepare(
   target: Target,
   admitted: AdmittedRequest,
   allowLossy: boolean,
-  need: Omit<ReservationNeed, 'model' | 'provider' | 'ceiling'>,
+  need: Omit<ReservationNeed, 'ceiling'>,
   ledger: Ledger,
   clientHeaders: Headers,
   startedMs: number,
@@ -54,8 +54,8 @@ export function prepare(
   const cost = ceilingCost(prices as Prices, ceiling)
   const encoded = wire.encode(admitted, { model, upstreamName }, allowLossy)
   if (isRefusal(encoded)) return encoded
-  const reservation = ledger.reserve({ ...need, model: model.id, provider: model.provider.id, ceiling: cost })
-  if (isRefusal(reservation)) return reservation
+  const reservation = ledger.reserve({ ...need, ceiling: cost })
+  if ('short' in reservation) return refuse(reservation.reason ? 'ledger_unavailable' : 'budget_exhausted')
   return {
     target,
     prices: prices as Prices,

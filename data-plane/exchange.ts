@@ -6,6 +6,7 @@ import { type Attempt, prepare, settle } from './attempt.ts'
 import { authenticate, checkKey } from './authenticate.ts'
 import type { Breakers } from './breakers.ts'
 import { type AdmittedRequest, isFault, type UpstreamError } from './codecs/codec.ts'
+import { countersAt, countersOf } from './counters/book.ts'
 import { guard } from './guard.ts'
 import { traceIdOf, upstreamRequestId } from './headers.ts'
 import { type RequestLabels, readLabels } from './labels/read.ts'
@@ -13,7 +14,7 @@ import type { LabelValues } from './labels/values.ts'
 import { type Plan, plan, usableAliases } from './plan.ts'
 import { type Judgement, judge } from './policies/judgement.ts'
 import { permit } from './policies/permit.ts'
-import type { Ports, UpstreamRequest } from './ports.ts'
+import type { BudgetCounter, Ports, UpstreamRequest } from './ports.ts'
 import { draftRecord, recordText } from './record.ts'
 import { route } from './route.ts'
 import { noteFailed, noteTrying, noteWell } from './routing/health.ts'
@@ -63,6 +64,8 @@ export class Exchange {
   /** Told once, when the exchange has closed. */
   onClosed: (() => void) | undefined
   #upstreamMs = 0
+  /** Those that do not depend on the target. */
+  #counters: readonly BudgetCounter[] | undefined
 
   constructor(
     readonly arrival: Arrival,
@@ -128,13 +131,12 @@ export class Exchange {
   attempt(): UpstreamRequest | 'refuse' {
     this.stage = 'ENCODE'
     const nowMs = this.ports.clock.now()
-    const { grant, snapshot, apiKey } = this.found!
     const { allowLossy } = this.plan!.alias
-    const need = { tenant: snapshot.tenant.id, ...grant, apiKey, atMs: nowMs }
     const startedMs = this.ports.clock.monotonic()
-    const attempt = this.prepareNext((target) =>
-      prepare(target, this.admitted!, allowLossy, need, this.ports.ledger, this.arrival.headers, startedMs),
-    )
+    const attempt = this.prepareNext((target) => {
+      const need = { tenant: this.found!.snapshot.tenant.id, counters: this.countersAt(target), atMs: nowMs }
+      return prepare(target, this.admitted!, allowLossy, need, this.ports.ledger, this.arrival.headers, startedMs)
+    })
     if (isRefusal(attempt)) return this.refuse(attempt)
     this.attempts.push(attempt)
     const unwritten = this.ports.recorder.intend(draftRecord(this, nowMs, startedMs)!)
@@ -290,6 +292,14 @@ export class Exchange {
     const { arrival, breakers, latencies, random, startedAtMs, startedMs } = this
     const routed = { plan, labels, dialect: arrival.dialect, request: this.admitted!, headers: arrival.headers }
     return route(routed, permitted, { breakers, latencies, random, nowMs: startedAtMs, monotonicMs: startedMs })
+  }
+
+  /** Every counter of a budget that an attempt at this target falls under. */
+  private countersAt({ model }: Target): readonly BudgetCounter[] {
+    const { plan, labels } = this
+    const placed = countersAt(plan!.budgets, labels!, model)
+    this.#counters ??= countersOf(plan!.budgets, labels!)
+    return placed.length === 0 ? this.#counters : [...this.#counters, ...placed]
   }
 
   /** The next target in turn; one that cannot express the request leaves the itinerary, while another is there. */

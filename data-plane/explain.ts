@@ -121,7 +121,12 @@ function portsOf(snapshot: RunningSnapshot, { caller, nowMs }: ExplainQuestion):
   return {
     clock: { now: () => nowMs, monotonic: () => 0 },
     snapshots: { current: () => set },
-    ledger: { reserve: ({ ceiling }) => ({ ceiling }), post: () => [], void: () => {} },
+    ledger: {
+      reserve: ({ ceiling }) => ({ ceiling, atCeiling: () => [] }),
+      fund: async ({ ceiling }) => ({ ceiling, atCeiling: () => [] }),
+      post: () => [],
+      void: () => {},
+    },
     recorder: { intend: () => undefined, record: () => Promise.resolve(undefined) },
   }
 }

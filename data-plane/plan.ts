@@ -1,7 +1,8 @@
 import { type Refusal, refuse } from '../schema/refusals.ts'
+import type { StandingCounters } from './counters/book.ts'
 import type { StandingPolicy } from './policies/book.ts'
 import { isPermitted } from './policies/permit.ts'
-import type { FoundKey, RunningAlias } from './snapshot/running.ts'
+import type { FoundKey, RunningAlias, RunningBudget } from './snapshot/running.ts'
 
 /** What applies to a request. */
 export interface Plan {
@@ -10,6 +11,8 @@ export interface Plan {
   rest: string
   /** Those of which only the request, or the place it goes to, tells whether they apply, included. */
   policies: readonly StandingPolicy[]
+  /** What the request spends under. */
+  budgets: StandingCounters<RunningBudget>
 }
 
 /** Finds what applies: the alias, and the policies. An alias that the key may not use does not exist for it. */
@@ -22,6 +25,7 @@ export function plan(found: FoundKey, asked: string, nowMs: number): Plan | Refu
     alias,
     rest: alias.prefix === null ? '' : asked.slice(alias.prefix.length),
     policies: found.snapshot.policies.standingFor(found),
+    budgets: found.snapshot.budgets(found),
   }
 }
 

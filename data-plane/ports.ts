@@ -1,7 +1,7 @@
 import type { RecordPosting } from '../schema/flight-record.ts'
 import type { Refusal } from '../schema/refusals.ts'
 import type { RecordDraft } from './record.ts'
-import type { RunningCredential, RunningProvider, SnapshotSource } from './snapshot/running.ts'
+import type { RunningBudget, RunningCredential, RunningProvider, SnapshotSource } from './snapshot/running.ts'
 
 /** What the exchange needs from outside. `main.ts` of each adapter wires them; each has one contract test for all its kinds. */
 export interface Ports {
@@ -20,8 +20,10 @@ export interface Clock {
 
 /** Money in memory: whether an attempt may be made, and what it cost. Amounts are at 10⁻¹². */
 export interface Ledger {
-  /** Reserves one attempt's ceiling under every budget that applies, all or nothing. */
-  reserve(need: ReservationNeed): Reservation | Refusal
+  /** Reserves one attempt's ceiling under every counter, all or nothing, from what this instance holds. */
+  reserve(need: ReservationNeed): Reservation | Shortage
+  /** The same, but what is missing is asked for, and waited for as long as the budgets that lack it let a request wait. */
+  fund(need: ReservationNeed, signal?: AbortSignal): Promise<Reservation | Shortage>
   /** Posts what the attempt cost and releases the rest; answers the postings for the record. */
   post(reservation: Reservation, cost: bigint): RecordPosting[]
   /** Releases a reservation of an attempt that costs nothing. */
@@ -30,18 +32,38 @@ export interface Ledger {
 
 export interface ReservationNeed {
   tenant: string
-  team: string | null
-  project: string | null
-  principal: string | null
-  apiKey: string | null
-  model: string
-  provider: string
+  /** Every counter that the attempt falls under; none = nothing limits it. */
+  counters: readonly BudgetCounter[]
   ceiling: bigint
   atMs: number
 }
 
+/** One counter of a budget: what money is held, reserved and posted under. */
+export interface BudgetCounter {
+  readonly of: RunningBudget
+  /** Whom it counts, where the budget has a counter for each …; null = its one counter. */
+  readonly subject: string | null
+}
+
 export interface Reservation {
-  ceiling: bigint
+  readonly ceiling: bigint
+  /** What the record says if the process dies with the attempt under way: the ceiling under every counter. */
+  atCeiling(): RecordPosting[]
+}
+
+/** Not enough. With a `reason` nobody could be asked, so that nothing is said of whether there is money. */
+export interface Shortage {
+  readonly short: readonly CounterShortage[]
+  readonly reason?: 'UNREACHABLE' | 'RECOVERING'
+}
+
+export interface CounterShortage {
+  readonly counter: BudgetCounter
+  readonly missing: bigint
+  /** The most that could be reserved under this counter now. */
+  readonly affordable: bigint
+  /** When its window ends, Unix milliseconds; null where that frees nothing. */
+  readonly resetsAtMs: number | null
 }
 
 /** The journal. An intent is in the operating system's hands when `intend` returns; a record is durable when `record` resolves. */

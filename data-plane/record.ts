@@ -93,5 +93,5 @@ const textOrNull = (text: string | null | undefined) => (text == null ? null : r
 
 function presumed(attempt: Attempt) {
   const { meters, cost } = price(attempt.prices, ceilingReadings(attempt.ceiling))
-  return { meters, cost, postings: [] }
+  return { meters, cost, postings: attempt.reservation.atCeiling() }
 }

@@ -129,11 +129,16 @@ export interface RecordMeter {
   source: MeterSource
 }
 
-/** Money that a record spends from one lease. */
+/**
+ * Money that a record spends from one lease of the instance that wrote it. `leaseEpoch` 0 = from none: the budget only WARNs, so
+ * it is posted without being guarded.
+ */
 export interface RecordPosting {
   amount: string
   budget: string
   leaseEpoch: number
+  /** Whom a budget with a counter for each … counted; null = its one counter. */
+  subject: string | null
   window: { from: number; to: number }
 }
 

@@ -14,6 +14,7 @@ export const kinds = {
   alias: { word: 'alias', enum: 'ALIAS', type: 'Alias' },
   route: { word: 'route', enum: 'ROUTE', type: 'Route' },
   priceSheet: { word: 'price-sheet', enum: 'PRICE_SHEET', type: 'PriceSheet' },
+  budget: { word: 'budget', enum: 'BUDGET', type: 'Budget' },
   policy: { word: 'policy', enum: 'POLICY', type: 'Policy' },
   dataPlane: { word: 'data-plane', enum: 'DATA_PLANE', type: 'DataPlane' },
 } as const

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { leaseAnswer, leaseCall, leaseRecall } from './link-lease.ts'
 
 /**
  * The messages between control plane and data planes. Every one is idempotent: it may be lost, repeated, late or out of order.
@@ -65,7 +66,7 @@ export const providerFinding = z.object({
 export type ProviderFinding = z.output<typeof providerFinding>
 
 /** What a plane can do that not every plane of its link version can; others are not asked for it. */
-export const abilities = ['providerCheck'] as const
+export const abilities = ['providerCheck', 'leases'] as const
 export type Ability = (typeof abilities)[number]
 
 /** What a plane says. */
@@ -112,6 +113,7 @@ export const planeMessage = z.discriminatedUnion('type', [
   }),
   /** Answers `providerCheck`, under its id. One that is lost is not sent again: who asked gives up and asks anew. */
   z.object({ type: z.literal('providerChecked'), id, tenant: id, finding: providerFinding }),
+  leaseCall,
 ])
 export type PlaneMessage = z.output<typeof planeMessage>
 
@@ -158,6 +160,8 @@ export const controlMessage = z.discriminatedUnion('type', [
     /** Of the call, once that snapshot runs. */
     timeoutMs: z.int().min(1),
   }),
+  leaseAnswer,
+  leaseRecall,
   z.object({ type: z.literal('heartbeatAck'), sentAtMs: z.number(), serverTimeMs: z.number() }),
   z.object({ type: z.literal('goodbye'), reason: z.string().max(500) }),
 ])

@@ -1,7 +1,9 @@
 import type { Codec, Platform, RetryCause, RouteStrategy } from './config/index.ts'
 import type { Meter } from './config/prices.ts'
+import type { SnapshotBudget } from './snapshot-budget.ts'
 import type { SnapshotCondition, SnapshotPolicy, SnapshotRequestLabel, SnapshotTier } from './snapshot-policy.ts'
 
+export type * from './snapshot-budget.ts'
 export type * from './snapshot-policy.ts'
 
 /**
@@ -28,6 +30,8 @@ export interface SnapshotConfig {
   requestLabels: SnapshotRequestLabel[]
   /** In the order they apply. */
   policies: SnapshotPolicy[]
+  /** In the order of their ids. */
+  budgets: SnapshotBudget[]
 }
 
 export interface Grant {

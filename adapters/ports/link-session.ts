@@ -115,7 +115,7 @@ export class LinkSession {
     else if (message.type === 'recordsAck') this.#delivery.acked(message.head)
     else if (message.type === 'recordsRefused') this.#refused(message)
     else if (message.type === 'providerCheck') this.#check(message)
-    else this.#heartbeatAck(message)
+    else if (message.type === 'heartbeatAck') this.#heartbeatAck(message)
     return undefined
   }
 

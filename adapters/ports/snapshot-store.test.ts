@@ -64,6 +64,7 @@ const snapshot = (
     tiers: [],
     requestLabels: [],
     policies: [],
+    budgets: [],
   }
   const tenant = { id: 'ten_1', name: 'acme', currency: 'USD', maxStalenessMs: 60_000 }
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 1, tenant, revision, ...lists, ...config }))

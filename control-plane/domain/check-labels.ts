@@ -24,15 +24,16 @@ function labelUses(one: Resource): LabelUse[] {
     return one.spec.targets.flatMap(({ when }, index) =>
       bound(when?.requestLabels ?? {}, ['targets', String(index), 'when', 'requestLabels']),
     )
-  if (one.kind !== 'policy') return []
-  const { scope, when } = one.spec
+  if (!('scope' in one.spec)) return []
+  const { scope } = one.spec
+  const when = one.kind === 'policy' ? one.spec.when : null
   return [
     ...(isLabelScope(scope) ? [{ ...parseLabelScope(scope), path: ['scope'] }] : []),
     ...bound(when?.requestLabels ?? {}, ['when', 'requestLabels']),
   ]
 }
 
-/** A new or changed key, policy or route speaks of declared labels only. `declared` are the tenant's, as they will be. */
+/** A new or changed key, policy, route or budget speaks of declared labels only. `declared` are the tenant's, as they will be. */
 export function checkLabelUse(declared: RequestLabel[], { after, path }: Draft, errors: UserError[]) {
   for (const use of labelUses(after)) {
     const fault = labelFault(declared, use.key, use.value)
@@ -40,7 +41,7 @@ export function checkLabelUse(declared: RequestLabel[], { after, path }: Draft, 
   }
 }
 
-/** Labels that keys bind, policies and routes name are declared, also those of what this write leaves alone. */
+/** Labels that keys bind, and that policies, routes and budgets name, are declared, also those of what this write leaves alone. */
 export async function checkLabels(tx: Tx, tenant: string, lookup: Lookup, drafts: Draft[], errors: UserError[]) {
   const declared = (lookup.find(tenant) as Resource<'tenant'>).spec.requestLabels
   for (const draft of drafts) if (!draft.after.archivedAt) checkLabelUse(declared, draft, errors)
@@ -74,7 +75,7 @@ async function speakingOf(tx: Tx, tenant: string, keys: string[]): Promise<Resou
       and(
         eq(resource.tenant, tenant),
         isNull(resource.archivedAt),
-        or(inArray(resource.kind, ['policy', 'route']), and(eq(resource.kind, 'apiKey'), or(...binds))),
+        or(inArray(resource.kind, ['policy', 'route', 'budget']), and(eq(resource.kind, 'apiKey'), or(...binds))),
       ),
     )
     .limit(holdersMax)

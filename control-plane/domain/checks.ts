@@ -2,6 +2,7 @@ import type { Resource } from '../../schema/config/index.ts'
 import { parseAmount, unitPrice } from '../../schema/money.ts'
 import { permissionsOf } from '../../schema/permissions.ts'
 import type { Actor } from './actor.ts'
+import { checkBudget } from './check-budgets.ts'
 import { invalidInput, notPermitted, type UserError } from './errors.ts'
 import type { Lookup } from './lookup.ts'
 import { actionOf, type Draft } from './plan.ts'
@@ -11,6 +12,7 @@ import { keyPermissions, lacking, rolePermissions } from './privileges.ts'
 export function checkBetween(lookup: Lookup, tenant: Resource<'tenant'>, draft: Draft, errors: UserError[]) {
   const { after, path } = draft
   if (after.kind === 'route') checkTargets(lookup, after, path, errors)
+  if (after.kind === 'budget') checkBudget(tenant, after, path, errors)
   if (after.kind === 'priceSheet') checkCurrencies(tenant, after, path, errors)
   if (after.kind === 'tenant' && actionOf(draft) !== 'UNCHANGED') checkOwned(lookup, after, path, errors)
 }

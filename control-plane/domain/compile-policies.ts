@@ -10,15 +10,18 @@ import type {
   SnapshotScope,
   SnapshotTier,
 } from '../../schema/snapshot.ts'
+import { compileBudgets } from './compile-budgets.ts'
 
 type Of<K extends Resource['kind']> = Resource<K>
 type Position = (id: string) => number
 
 /**
- * What limits requests, made ready for running: tiers, request labels and policies. `all` is everything that is live, in the
+ * What limits requests, made ready for running: tiers, request labels, policies and budgets. `all` is everything that is live, in the
  * order of ids, which is the order that positions speak of. A policy that is OFF is left out.
  */
-export function compilePolicies(all: Resource[]): Pick<SnapshotConfig, 'tiers' | 'requestLabels' | 'policies'> {
+export function compilePolicies(
+  all: Resource[],
+): Pick<SnapshotConfig, 'tiers' | 'requestLabels' | 'policies' | 'budgets'> {
   const of = <K extends Resource['kind']>(kind: K) => all.filter((one): one is Of<K> & Resource => one.kind === kind)
   const at = positionsOf(of('provider'), of('model'), of('tier'), of('alias'))
   return {
@@ -27,6 +30,7 @@ export function compilePolicies(all: Resource[]): Pick<SnapshotConfig, 'tiers' |
     policies: of('policy')
       .flatMap((policy) => compilePolicy(policy, at))
       .sort((a, b) => a.order - b.order || (a.id < b.id ? -1 : 1)),
+    budgets: compileBudgets(of('budget'), (scope) => compileScope(scope, at), at),
   }
 }
 

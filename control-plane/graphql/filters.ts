@@ -63,6 +63,15 @@ export const ModelFilter = builder.inputType('ModelFilter', {
   }),
 })
 
+export const ScopedFilter = builder.inputType('ScopedFilter', {
+  fields: (t) => ({
+    search: t.string(),
+    labels: t.field({ type: 'Labels' }),
+    archived: t.boolean({ defaultValue: false }),
+    scope: t.field({ type: ['Ref'], description: 'As it is declared: `label/case` is not `label/case=summary`.' }),
+  }),
+})
+
 const PolicyKind = builder.enumType('PolicyKind', {
   values: Object.fromEntries(Object.entries(policyKinds).map(([member, name]) => [name, { value: member }])),
 })

@@ -10,6 +10,7 @@ import { read } from './loaders.ts'
 import {
   Alias,
   ApiKey,
+  Budget,
   DataPlane,
   Model,
   Policy,
@@ -38,6 +39,7 @@ const connections = {
   alias: connectionOf(Alias),
   route: connectionOf(Route),
   priceSheet: connectionOf(PriceSheet),
+  budget: connectionOf(Budget),
   policy: connectionOf(Policy),
   dataPlane: connectionOf(DataPlane),
 }

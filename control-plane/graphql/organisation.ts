@@ -15,6 +15,7 @@ import {
   ProjectFilter,
   ResourceFilter,
   resourceQuery,
+  ScopedFilter,
 } from './filters.ts'
 import { listOf, pageOfResources, ResourceConnection } from './lists.ts'
 import { loaders, read, referenced, resourceOf } from './loaders.ts'
@@ -129,6 +130,7 @@ Tenant.implement({
     aliases: listOf(t, 'alias', { filter: ResourceFilter, may: (_, { actor }) => maySeeServing(actor) }),
     routes: listOf(t, 'route', { filter: ResourceFilter }),
     priceSheets: listOf(t, 'priceSheet'),
+    budgets: listOf(t, 'budget', { filter: ScopedFilter }),
     policies: listOf(t, 'policy', { filter: PolicyFilter, oneOf: { kind: 'spec' } }),
     dataPlanes: listOf(t, 'dataPlane', { filter: DataPlaneFilter }),
   }),

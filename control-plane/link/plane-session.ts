@@ -164,7 +164,7 @@ export class PlaneSession {
     if (message.type === 'records') return this.#queueRecords(message, bytes)
     if (message.type === 'hello') return { code: 'malformed', reason: 'It said hello twice.' }
     if (message.type === 'providerChecked') this.#checked(message)
-    else this.#beat(message)
+    else if (message.type === 'heartbeat') this.#beat(message)
     return undefined
   }
 

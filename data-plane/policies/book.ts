@@ -1,6 +1,7 @@
 import type { SnapshotCondition, SnapshotPolicy, SnapshotRoutingPolicy, SnapshotScope } from '../../schema/snapshot.ts'
+import { perGrant } from '../snapshot/per-grant.ts'
 import type { FoundKey, RunningAlias, RunningGrant, RunningModel } from '../snapshot/running.ts'
-import { type Places, type RunningCondition, runningCondition } from './condition.ts'
+import { type Places, placeIsKnown, type RunningCondition, runningCondition } from './condition.ts'
 
 /** A policy made ready when its snapshot is activated: positions are sets, what its scope leaves open is a condition. */
 export interface RunningPolicy {
@@ -39,10 +40,7 @@ export interface PolicyBook {
 const none: readonly StandingPolicy[] = Object.freeze([])
 const noPolicies: PolicyBook = Object.freeze({ standingFor: () => none })
 
-/**
- * Prepares a tenant's policies. What stands for a grant is found when it is first used and then kept: a hundred thousand keys share
- * few grants, and grants also come with key deltas.
- */
+/** Prepares a tenant's policies. */
 export function policyBook(
   policies: readonly SnapshotPolicy[],
   aliases: readonly RunningAlias[],
@@ -54,26 +52,9 @@ export function policyBook(
     policy: runningPolicy(policy, aliases, places),
   }))
   const keyed = new Set(all.flatMap(({ scope }) => (scope.kind === 'API_KEY' ? [scope.id] : [])))
-  const byGrant = new WeakMap<RunningGrant, readonly StandingPolicy[]>()
-  const byKey = new Map<string, { grant: RunningGrant; standing: readonly StandingPolicy[] }>()
   const stand = (grant: RunningGrant, apiKey: string | null) =>
     standing(all.filter(({ scope }) => covers(scope, grant, apiKey)).map(({ policy }) => policy))
-  return Object.freeze({
-    standingFor({ grant, apiKey }: Pick<FoundKey, 'grant' | 'apiKey'>) {
-      if (keyed.has(apiKey)) {
-        const kept = byKey.get(apiKey)
-        if (kept?.grant === grant) return kept.standing
-        const made = stand(grant, apiKey)
-        byKey.set(apiKey, { grant, standing: made })
-        return made
-      }
-      const kept = byGrant.get(grant)
-      if (kept) return kept
-      const made = stand(grant, null)
-      byGrant.set(grant, made)
-      return made
-    },
-  })
+  return Object.freeze({ standingFor: perGrant((apiKey) => keyed.has(apiKey), stand) })
 }
 
 function runningPolicy(
@@ -108,7 +89,7 @@ function routingLists(
 }
 
 /** Whether a scope covers requests of a key, or may: of places and labels, only the request tells. An unknown scope covers all. */
-function covers(scope: SnapshotScope, grant: RunningGrant, apiKey: string | null): boolean {
+export function covers(scope: SnapshotScope, grant: RunningGrant, apiKey: string | null): boolean {
   switch (scope.kind) {
     case 'TEAM':
       return scope.id === grant.team
@@ -154,12 +135,10 @@ export function conditionStrays({ providers, models, tiers }: Pointed, when: Sna
 
 /** A position of a policy or tier that points nowhere; undefined where all is well. Checked once, before anything is built. */
 export function findPolicyFault(config: Pointed & { policies: readonly SnapshotPolicy[] }): string | undefined {
-  const { aliases, models, providers, tiers } = config
+  const { aliases, models, tiers } = config
   if (tiers.some((tier) => strays(models, tier.models, true))) return 'A tier names a model that is not there.'
-  const ofPlace = { PROVIDER: providers, MODEL: models, TIER: tiers }
   for (const { scope, when, spec } of config.policies) {
-    const place = scope.kind in ofPlace ? ofPlace[scope.kind as 'TIER'] : undefined
-    if (place && misses(place, (scope as { at: unknown }).at)) return 'A policy is of a place that is not there.'
+    if (!placeIsKnown(config, scope)) return 'A policy is of a place that is not there.'
     if (conditionStrays(config, when)) return 'A condition names a place that is not there.'
     if (spec.kind !== 'ROUTING') continue
     const { allowAliases, allowModels, allowTiers, denyModels, regions } = spec

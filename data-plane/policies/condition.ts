@@ -44,6 +44,16 @@ const known: Record<keyof SnapshotCondition, true> = {
 /** A pseudonym may be named in a condition in place of the person. */
 const pseudonymPattern = /^~[A-Za-z0-9_-]{22}$/
 
+/** False where a scope is of a place that is not there. */
+export function placeIsKnown(
+  { providers, models, tiers }: Record<'providers' | 'models' | 'tiers', readonly unknown[]>,
+  scope: SnapshotScope,
+): boolean {
+  if (!('at' in scope)) return true
+  const list = { PROVIDER: providers, MODEL: models, TIER: tiers }[scope.kind]
+  return Number.isInteger(scope.at) && list[scope.at] !== undefined
+}
+
 /** A policy's `when` and the part of its scope that a grant does not settle, as one condition; null where it always holds. */
 export function runningCondition(
   when: SnapshotCondition | null,
@@ -81,7 +91,8 @@ export function runningCondition(
   })
 }
 
-function keptAs(labels: RunningLabels, key: string, value: string): string | undefined {
+/** What a declared label value is compared as: a person's own, or a pseudonym that is named in its place. */
+export function keptAs(labels: RunningLabels, key: string, value: string): string | undefined {
   return pseudonymPattern.test(value) ? value : labels.keep(key, value)
 }
 

@@ -1,6 +1,7 @@
 import type { RouteStrategy } from '../../schema/config/index.ts'
 import { findKey } from '../../schema/key-table.ts'
 import type { Grant, SnapshotConfig } from '../../schema/snapshot.ts'
+import { budgetBook, findBudgetFault } from '../budgets/book.ts'
 import { type RunningLabels, runningLabels } from '../labels/declared.ts'
 import { conditionStrays, findPolicyFault, policyBook } from '../policies/book.ts'
 import { type Places, runningCondition } from '../policies/condition.ts'
@@ -44,6 +45,7 @@ export function buildRunning(parts: VerifiedParts): RunningSnapshot | Unreadable
   const grants = config.grants.map(runningGrant)
   const requestLabels = runningLabels(config.requestLabels, parts.pseudonymKey)
   const resources = resolve(config, requestLabels)
+  const places = placesOf(config, resources, requestLabels)
   const table = Array.from({ length: 256 }, (_, first) => parts.shards.get(first))
   return Object.freeze({
     tenant: Object.freeze(config.tenant),
@@ -53,7 +55,8 @@ export function buildRunning(parts: VerifiedParts): RunningSnapshot | Unreadable
     deltaNumber: parts.deltaNumber,
     ...resources,
     requestLabels,
-    policies: policyBook(deepFreeze(config.policies), resources.aliases, placesOf(config, resources, requestLabels)),
+    policies: policyBook(deepFreeze(config.policies), resources.aliases, places),
+    budgets: budgetBook(deepFreeze(config.budgets), config.tiers, places),
     findAlias: indexAliases(resources.aliases),
     keyShards: Object.freeze(table),
     findKey: (hash: Uint8Array) => {
@@ -87,7 +90,11 @@ function readConfig(parts: VerifiedParts): SnapshotConfig | Unreadable {
 /** Positions that point nowhere. Checked once here, so that nothing after has to. */
 function findFault(config: SnapshotConfig): string | undefined {
   const lists = [config.grants, config.aliases, config.routes, config.models, config.providers, config.credentials]
-  if (![...lists, config.priceSheets, config.tiers, config.requestLabels, config.policies].every(Array.isArray))
+  if (
+    ![...lists, config.priceSheets, config.tiers, config.requestLabels, config.policies, config.budgets].every(
+      Array.isArray,
+    )
+  )
     return 'The configuration lacks one of its lists.'
   const misses = (list: unknown[], index: number) => !Number.isInteger(index) || index < 0 || index >= list.length
   const { routes, models, providers, credentials } = config
@@ -108,7 +115,7 @@ function findFault(config: SnapshotConfig): string | undefined {
   for (const { lines } of config.priceSheets)
     if (lines.some(({ model, unitPrice }) => misses(models, model) || !/^\d{1,40}$/.test(unitPrice)))
       return 'A price names a model that is not there, or is not a number.'
-  return findPolicyFault(config)
+  return findPolicyFault(config) ?? findBudgetFault(config)
 }
 
 const routeStrategies: ReadonlySet<string> = new Set<RouteStrategy>([

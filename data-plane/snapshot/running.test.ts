@@ -86,6 +86,7 @@ const config: SnapshotConfig = {
   tiers: [],
   requestLabels: [],
   policies: [],
+  budgets: [],
 }
 const partsOf = (change: Partial<SnapshotConfig> = {}, shards: VerifiedParts['shards'] = new Map()): VerifiedParts => ({
   tenant: 'ten_1',

@@ -1,5 +1,7 @@
 import type { Codec, Meter, Platform } from '../../schema/config/index.ts'
 import type { SnapshotCredential, SnapshotModel, SnapshotRoute } from '../../schema/snapshot.ts'
+import type { RunningBudget } from '../budgets/book.ts'
+import type { CounterBook } from '../counters/book.ts'
 import type { RunningLabels } from '../labels/declared.ts'
 import type { PolicyBook } from '../policies/book.ts'
 import type { RunningCondition } from '../policies/condition.ts'
@@ -28,6 +30,8 @@ export interface RunningSnapshot {
   readonly credentials: readonly RunningCredential[]
   readonly requestLabels: RunningLabels
   readonly policies: PolicyBook
+  /** What a key's requests spend under. */
+  readonly budgets: CounterBook<RunningBudget>
   /** The alias a model name asks for: exact first, then the longest prefix among aliases that end in `*`. */
   findAlias(name: string): RunningAlias | undefined
   /** Key tables by first byte of the hash, as they came: what several snapshots are indexed by. */
@@ -141,4 +145,5 @@ export interface Unpriced {
   readonly ceiling: bigint | null
 }
 
+export type { RunningBudget } from '../budgets/book.ts'
 export type { FoundKey, RunningSet, RunningTenant, Secret, Secrets, SnapshotSource } from './source.ts'

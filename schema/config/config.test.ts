@@ -22,6 +22,7 @@ describe('a declaration', () => {
       model: { provider: 'provider/a', upstreamName: 'gpt' },
       alias: { model: 'model/a' },
       route: { targets: [{ model: 'model/a' }] },
+      budget: { scope: 'tenant/a', limit: { amount: '10', currency: 'USD' }, period: 'MONTH' },
       policy: { scope: 'tenant/a', spec: { routing: { regions: ['eu-1'] } } },
       dataPlane: { adapter: 'STANDALONE' },
     }

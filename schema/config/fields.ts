@@ -150,6 +150,9 @@ export const oneOfInput = <Shape extends Record<string, z.ZodType>>(graphql: str
     .meta({ graphql, oneOf: true })
 }
 
+/** An exact amount in one currency. */
+export const money = () => input('MoneyInput', { amount: decimal(), currency: currency() })
+
 export const list = <Item extends z.ZodType>(item: Item, itemsMax = 1_000) => z.array(item).max(itemsMax)
 
 export { z }

@@ -1,4 +1,5 @@
 import type { Kind } from '../handles.ts'
+import * as budgets from './budgets.ts'
 import type { Declaration, SpecOf } from './declaration.ts'
 import { z } from './fields.ts'
 import * as models from './models.ts'
@@ -20,6 +21,7 @@ const declared = {
   alias: models.alias,
   route: routes.route,
   priceSheet: prices.priceSheet,
+  budget: budgets.budget,
   policy: policies.policy,
   dataPlane: organisation.dataPlane,
 } as const satisfies Record<Kind, { kind: Kind }>
@@ -54,7 +56,9 @@ export const resourceName = z
     'must begin with a letter or digit and hold only letters, digits and . _ : @ / + -',
   )
 
+export { type BudgetAction, type BudgetPeriod, budgetActions, budgetPeriods } from './budgets.ts'
 export type { Condition } from './conditions.ts'
+export { type CounterPer, counterPers } from './counters.ts'
 export type { Declaration, RuleIssue, SpecOf } from './declaration.ts'
 export { labels, z } from './fields.ts'
 export { labelFault, type RequestLabel } from './labels.ts'

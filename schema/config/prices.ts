@@ -1,6 +1,6 @@
 import { formatAmount, parseAmount, unitPrice } from '../money.ts'
 import { declare } from './declaration.ts'
-import { currency, dateTime, decimal, input, list, oneOf, ref, safeInt, text, z } from './fields.ts'
+import { currency, dateTime, decimal, input, list, money, oneOf, ref, safeInt, text, z } from './fields.ts'
 
 /** What is counted. Disjoint: a cached token is not also an input token, a reasoning token not also an output token. */
 export const meters = [
@@ -29,8 +29,6 @@ const price = input('PriceInput', {
   serviceTier: text(100).nullable().default(null),
 })
 
-const money = input('MoneyInput', { amount: decimal(), currency: currency() })
-
 export const priceSheet = declare({
   kind: 'priceSheet',
   description: 'What models cost from a date on. The latest sheet that names a model holds for it, whole.',
@@ -39,7 +37,7 @@ export const priceSheet = declare({
     exchangeRate: decimal().nullable().default(null),
     effectiveFrom: dateTime().default('1970-01-01T00:00:00.000Z'),
     source: text(500).nullable().default(null),
-    unpricedCeiling: money.nullable().default(null),
+    unpricedCeiling: money().nullable().default(null),
     lines: list(price, 20_000).default([]),
   }),
   rules: (spec) => {

@@ -77,6 +77,7 @@ function configOf(upstream: string, codec: Codec): SnapshotConfig {
     tiers: [],
     requestLabels: [],
     policies: [],
+    budgets: [],
   }
 }
 

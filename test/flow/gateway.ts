@@ -41,6 +41,7 @@ export interface Setup {
   unpricedCeiling?: string
   key?: { revoked?: boolean; expiresAtMs?: number }
   policies?: SnapshotConfig['policies']
+  budgets?: SnapshotConfig['budgets']
   secret?: string
   /** By credential, where there are several. */
   secrets?: Record<string, string>
@@ -175,6 +176,7 @@ function configOf(setup: Setup): SnapshotConfig {
     tiers: [],
     requestLabels: [],
     policies: setup.policies ?? [],
+    budgets: setup.budgets ?? [],
   }
 }
 

@@ -38,6 +38,7 @@ export const randomConfig: fc.Arbitrary<SnapshotConfig> = fc
       policies: fc
         .array(policy(models, aliases), { maxLength: 4 })
         .map((some) => some.map((one, at) => ({ ...one, id: `pol_${at}` }))),
+      budgets: fc.constant<SnapshotConfig['budgets']>([]),
     }),
   )
 

@@ -211,6 +211,7 @@ export class DomainDouble implements LinkDomain {
       tiers: [],
       requestLabels: [],
       policies: [],
+      budgets: [],
       providers: [
         {
           id: 'prv_1',

@@ -80,7 +80,7 @@ export async function makeWorld({ db, stop }: Opened): Promise<World> {
 function nowhere(): House {
   const kinds = [
     ...(['tenant', 'team', 'project', 'principal', 'apiKey', 'provider', 'credential', 'model', 'alias'] as const),
-    ...(['tier', 'policy', 'route', 'priceSheet', 'dataPlane', 'instance', 'request', 'audit'] as const),
+    ...(['tier', 'budget', 'policy', 'route', 'priceSheet', 'dataPlane', 'instance', 'request', 'audit'] as const),
   ] satisfies IdKind[]
   const ids = Object.fromEntries(kinds.map((kind) => [kind, mintId(kind)])) as House['ids']
   return { ...named(houseMark()), ids }
@@ -131,6 +131,7 @@ async function furnish(ctx: Context): Promise<Furnished> {
     'alias',
     'route',
     'priceSheet',
+    'budget',
     'policy',
   ] as const
   const ids = {
@@ -166,6 +167,13 @@ const declarations = (name: House['name']): [Kind, Record<string, unknown>][] =>
     {
       name: name('priceSheet'),
       lines: [{ model: `model/${name('model')}`, meter: 'INPUT_TOKENS', amount: '1', per: 1_000_000 }],
+    },
+  ],
+  [
+    'budget',
+    {
+      ...{ name: name('budget'), scope: `project/${name('project')}`, period: 'MONTH' },
+      ...{ limit: { amount: '10', currency: 'USD' }, onExhausted: 'DOWNGRADE', downgradeTo: `tier/${name('tier')}` },
     },
   ],
   [
