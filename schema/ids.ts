@@ -15,6 +15,7 @@ export const idPrefixes = {
   route: 'rte',
   priceSheet: 'prs',
   budget: 'bud',
+  budgetAdjustment: 'adj',
   rateLimit: 'rlm',
   policy: 'pol',
   webhook: 'whk',

@@ -374,6 +374,10 @@ export const instance = pgTable(
     recordsThrough: at('records_through'),
     /** The state last told in an event, so that each change is told once. */
     toldState: text('told_state'),
+    /** When it last ended a report of every lease that it holds. */
+    leasesReportedAt: at('leases_reported_at'),
+    /** When its leases, all of them, were last given up for lost. */
+    writtenOffAt: at('written_off_at'),
   },
   (table) => [
     ...walls(),
@@ -418,6 +422,8 @@ export const chainHead = pgTable(
     updatedAt: at('updated_at').notNull(),
     quarantinedAt: at('quarantined_at'),
     reason: text('reason'),
+    /** Two histories came under its name: the instance is granted nothing any more. */
+    forked: boolean('forked').notNull().default(false),
   },
   (table) => [...walls(), primaryKey({ columns: [table.tenant, table.instance, table.epoch] })],
 )
@@ -547,4 +553,179 @@ export const logState = pgTable(
     ticksPruned: count('ticks_pruned').notNull().default(-1),
   },
   () => walls(),
+)
+
+const windowBounds = () => ({
+  /** Unix milliseconds of the control plane's clock. */
+  windowFrom: count('window_from').notNull(),
+  windowTo: count('window_to').notNull(),
+})
+/** '' = the budget has one counter for its whole scope. */
+const subject = () => text('subject').notNull()
+
+/**
+ * What a grant locks. The limit is what is declared. `committed` is the sum over the counter's leases of granted − returned −
+ * overrun − aged: what a grant is held to. A ROLLING period has one row over all time.
+ */
+export const budgetCounter = pgTable(
+  'budget_counter',
+  {
+    tenant: tenantId(),
+    budget: text('budget').notNull(),
+    subject: subject(),
+    ...windowBounds(),
+    createdAt: at('created_at').notNull(),
+    /** As declared when it was last written: what a window that is over is carried over by. */
+    limit: amount('limit_amount').notNull(),
+    adjustments: amount('adjustments').notNull().default('0'),
+    committed: amount('committed').notNull().default('0'),
+    overruns: amount('overruns').notNull().default('0'),
+    released: amount('released').notNull().default('0'),
+    /** Set once what was left of it went to a later window. */
+    carriedAt: at('carried_at'),
+  },
+  (table) => [
+    ...walls(),
+    primaryKey({ columns: [table.tenant, table.budget, table.subject, table.windowFrom, table.windowTo] }),
+    index('budget_counter_ended').on(table.windowTo).where(sql`carried_at is null`),
+  ],
+)
+
+/**
+ * Money that an instance may spend under one counter. Of the totals `granted` is the control plane's, `returned` the instance's
+ * and `posted` that of its records; none is ever lowered. Epoch 0 holds what was posted from no lease.
+ */
+export const lease = pgTable(
+  'lease',
+  {
+    tenant: tenantId(),
+    budget: text('budget').notNull(),
+    subject: subject(),
+    /** Of a ROLLING period a sub-window. */
+    ...windowBounds(),
+    instance: text('instance').notNull(),
+    epoch: count('epoch').notNull(),
+    /** Its counter is the one over all time. */
+    rolling: boolean('rolling').notNull(),
+    createdAt: at('created_at').notNull(),
+    granted: amount('granted').notNull().default('0'),
+    returned: amount('returned').notNull().default('0'),
+    posted: amount('posted').notNull().default('0'),
+    /** What of it went beyond limit and adjustments. */
+    overrun: amount('overrun').notNull().default('0'),
+    /** What of it counts no longer, since its sub-window left the ring; set from then on. */
+    aged: amount('aged').notNull().default('0'),
+    agedAt: at('aged_at'),
+    /** While set, granted − returned − posted is presumed spent. */
+    writtenOffAt: at('written_off_at'),
+  },
+  (table) => [
+    ...walls(),
+    primaryKey({
+      // biome-ignore format: the key reads as one list
+      columns: [table.tenant, table.budget, table.subject, table.windowFrom, table.windowTo, table.instance, table.epoch],
+    }),
+    index('lease_instance').on(table.tenant, table.instance),
+    index('lease_open')
+      .on(table.tenant, table.budget, table.subject)
+      .where(sql`granted <> returned + posted or overrun <> 0 or (rolling and aged_at is null)`),
+    index('lease_unaged').on(table.windowTo).where(sql`rolling and aged_at is null`),
+    index('lease_exceeded').on(table.tenant).where(sql`posted > granted - returned`),
+  ],
+)
+
+/** Money added to a counter, or taken from it where negative. `endedAt` = it counts no longer. */
+export const budgetAdjustment = pgTable(
+  'budget_adjustment',
+  {
+    tenant: tenantId(),
+    id: text('id').notNull(),
+    budget: text('budget').notNull(),
+    subject: subject(),
+    ...windowBounds(),
+    at: at('at').notNull(),
+    kind: text('kind').$type<'MANUAL' | 'CARRIED' | 'TAKEN_OVER'>().notNull(),
+    amount: amount('amount').notNull(),
+    reason: text('reason').notNull(),
+    /** As in the audit log; null = the control plane itself. */
+    actor: jsonb('actor'),
+    expiresAt: at('expires_at'),
+    endedAt: at('ended_at'),
+  },
+  (table) => [
+    ...walls(),
+    primaryKey({ columns: [table.tenant, table.id] }),
+    index('budget_adjustment_budget').on(table.tenant, table.budget, table.id),
+    index('budget_adjustment_expiry').on(table.expiresAt).where(sql`ended_at is null`),
+  ],
+)
+
+export const ledgerEntryKinds = [
+  ...['OVERRUN', 'COVERED', 'AGED', 'RESTORED', 'WRITTEN_OFF', 'RELEASED', 'FORK', 'CARRIED'],
+  ...['TAKEN_OVER', 'ADJUSTED', 'ADJUSTMENT_ENDED'],
+] as const
+
+/** What happened to a counter beside grants, returns and postings. Nothing here is edited; a correction is a new entry. */
+export const ledgerEntry = pgTable(
+  'ledger_entry',
+  {
+    tenant: tenantId(),
+    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity(),
+    at: at('at').notNull(),
+    kind: text('kind').$type<(typeof ledgerEntryKinds)[number]>().notNull(),
+    budget: text('budget').notNull(),
+    subject: subject(),
+    ...windowBounds(),
+    /** Whose lease it is about, where it is about one. */
+    instance: text('instance'),
+    epoch: count('epoch'),
+    amount: amount('amount').notNull(),
+  },
+  (table) => [
+    ...walls(),
+    primaryKey({ columns: [table.tenant, table.id] }),
+    index('ledger_entry_budget').on(table.tenant, table.budget, table.id),
+  ],
+)
+
+/** Money that an instance is to be asked back for. The control plane that holds its link takes the row; it lives for moments. */
+export const leaseRecall = pgTable(
+  'lease_recall',
+  {
+    tenant: tenantId(),
+    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity(),
+    instance: text('instance').notNull(),
+    budget: text('budget').notNull(),
+    subject: subject(),
+    amount: amount('amount').notNull(),
+    /** Until then also what comes free is wanted. */
+    untilAt: at('until_at').notNull(),
+  },
+  (table) => [
+    ...walls(),
+    primaryKey({ columns: [table.tenant, table.id] }),
+    index('lease_recall_instance').on(table.tenant, table.instance),
+    index('lease_recall_age').on(table.untilAt),
+  ],
+)
+
+/** One row per tenant whose books came from a backup: nothing is granted until every instance has said what it holds. */
+export const ledgerRecovery = pgTable(
+  'ledger_recovery',
+  { tenant: text('tenant').primaryKey(), since: at('since').notNull() },
+  () => walls(),
+)
+
+/** Models that cost more than their declared bounds allow. The row holds for the model as it was declared at `revision`. */
+export const modelBounds = pgTable(
+  'model_bounds',
+  {
+    tenant: tenantId(),
+    model: text('model').notNull(),
+    revision: count('revision').notNull(),
+    at: at('at').notNull(),
+    /** Id of the record that showed it. */
+    record: text('record').notNull(),
+  },
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.model] })],
 )

@@ -47,6 +47,41 @@ CREATE TABLE "browser_session" (
 );
 --> statement-breakpoint
 ALTER TABLE "browser_session" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "budget_adjustment" (
+	"tenant" text NOT NULL,
+	"id" text NOT NULL,
+	"budget" text NOT NULL,
+	"subject" text NOT NULL,
+	"window_from" bigint NOT NULL,
+	"window_to" bigint NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"kind" text NOT NULL,
+	"amount" numeric(38, 12) NOT NULL,
+	"reason" text NOT NULL,
+	"actor" jsonb,
+	"expires_at" timestamp (3) with time zone,
+	"ended_at" timestamp (3) with time zone,
+	CONSTRAINT "budget_adjustment_tenant_id_pk" PRIMARY KEY("tenant","id")
+);
+--> statement-breakpoint
+ALTER TABLE "budget_adjustment" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "budget_counter" (
+	"tenant" text NOT NULL,
+	"budget" text NOT NULL,
+	"subject" text NOT NULL,
+	"window_from" bigint NOT NULL,
+	"window_to" bigint NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"limit_amount" numeric(38, 12) NOT NULL,
+	"adjustments" numeric(38, 12) DEFAULT '0' NOT NULL,
+	"committed" numeric(38, 12) DEFAULT '0' NOT NULL,
+	"overruns" numeric(38, 12) DEFAULT '0' NOT NULL,
+	"released" numeric(38, 12) DEFAULT '0' NOT NULL,
+	"carried_at" timestamp (3) with time zone,
+	CONSTRAINT "budget_counter_tenant_budget_subject_window_from_window_to_pk" PRIMARY KEY("tenant","budget","subject","window_from","window_to")
+);
+--> statement-breakpoint
+ALTER TABLE "budget_counter" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "chain_head" (
 	"tenant" text NOT NULL,
 	"instance" text NOT NULL,
@@ -56,6 +91,7 @@ CREATE TABLE "chain_head" (
 	"updated_at" timestamp (3) with time zone NOT NULL,
 	"quarantined_at" timestamp (3) with time zone,
 	"reason" text,
+	"forked" boolean DEFAULT false NOT NULL,
 	CONSTRAINT "chain_head_tenant_instance_epoch_pk" PRIMARY KEY("tenant","instance","epoch")
 );
 --> statement-breakpoint
@@ -165,6 +201,8 @@ CREATE TABLE "instance" (
 	"clock_offset_ms" integer,
 	"records_through" timestamp (3) with time zone,
 	"told_state" text,
+	"leases_reported_at" timestamp (3) with time zone,
+	"written_off_at" timestamp (3) with time zone,
 	CONSTRAINT "instance_tenant_id_pk" PRIMARY KEY("tenant","id")
 );
 --> statement-breakpoint
@@ -178,6 +216,61 @@ CREATE TABLE "key_delta" (
 );
 --> statement-breakpoint
 ALTER TABLE "key_delta" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "lease" (
+	"tenant" text NOT NULL,
+	"budget" text NOT NULL,
+	"subject" text NOT NULL,
+	"window_from" bigint NOT NULL,
+	"window_to" bigint NOT NULL,
+	"instance" text NOT NULL,
+	"epoch" bigint NOT NULL,
+	"rolling" boolean NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"granted" numeric(38, 12) DEFAULT '0' NOT NULL,
+	"returned" numeric(38, 12) DEFAULT '0' NOT NULL,
+	"posted" numeric(38, 12) DEFAULT '0' NOT NULL,
+	"overrun" numeric(38, 12) DEFAULT '0' NOT NULL,
+	"aged" numeric(38, 12) DEFAULT '0' NOT NULL,
+	"aged_at" timestamp (3) with time zone,
+	"written_off_at" timestamp (3) with time zone,
+	CONSTRAINT "lease_tenant_budget_subject_window_from_window_to_instance_epoch_pk" PRIMARY KEY("tenant","budget","subject","window_from","window_to","instance","epoch")
+);
+--> statement-breakpoint
+ALTER TABLE "lease" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "lease_recall" (
+	"tenant" text NOT NULL,
+	"id" bigint GENERATED ALWAYS AS IDENTITY (sequence name "lease_recall_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"instance" text NOT NULL,
+	"budget" text NOT NULL,
+	"subject" text NOT NULL,
+	"amount" numeric(38, 12) NOT NULL,
+	"until_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "lease_recall_tenant_id_pk" PRIMARY KEY("tenant","id")
+);
+--> statement-breakpoint
+ALTER TABLE "lease_recall" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "ledger_entry" (
+	"tenant" text NOT NULL,
+	"id" bigint GENERATED ALWAYS AS IDENTITY (sequence name "ledger_entry_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"at" timestamp (3) with time zone NOT NULL,
+	"kind" text NOT NULL,
+	"budget" text NOT NULL,
+	"subject" text NOT NULL,
+	"window_from" bigint NOT NULL,
+	"window_to" bigint NOT NULL,
+	"instance" text,
+	"epoch" bigint,
+	"amount" numeric(38, 12) NOT NULL,
+	CONSTRAINT "ledger_entry_tenant_id_pk" PRIMARY KEY("tenant","id")
+);
+--> statement-breakpoint
+ALTER TABLE "ledger_entry" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "ledger_recovery" (
+	"tenant" text PRIMARY KEY NOT NULL,
+	"since" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
+ALTER TABLE "ledger_recovery" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "log_state" (
 	"tenant" text PRIMARY KEY NOT NULL,
 	"last_number" bigint DEFAULT -1 NOT NULL,
@@ -188,6 +281,16 @@ CREATE TABLE "log_state" (
 );
 --> statement-breakpoint
 ALTER TABLE "log_state" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "model_bounds" (
+	"tenant" text NOT NULL,
+	"model" text NOT NULL,
+	"revision" bigint NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"record" text NOT NULL,
+	CONSTRAINT "model_bounds_tenant_model_pk" PRIMARY KEY("tenant","model")
+);
+--> statement-breakpoint
+ALTER TABLE "model_bounds" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "outbox_event" (
 	"tenant" text NOT NULL,
 	"id" bigint GENERATED ALWAYS AS IDENTITY (sequence name "outbox_event_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
@@ -353,6 +456,9 @@ CREATE INDEX "audit_entry_pending" ON "audit_entry" USING btree ("tenant","seque
 CREATE UNIQUE INDEX "browser_session_hash" ON "browser_session" USING btree ("hash");--> statement-breakpoint
 CREATE INDEX "browser_session_principal" ON "browser_session" USING btree ("tenant","principal","created_at");--> statement-breakpoint
 CREATE INDEX "browser_session_expiry" ON "browser_session" USING btree ("expires_at");--> statement-breakpoint
+CREATE INDEX "budget_adjustment_budget" ON "budget_adjustment" USING btree ("tenant","budget","id");--> statement-breakpoint
+CREATE INDEX "budget_adjustment_expiry" ON "budget_adjustment" USING btree ("expires_at") WHERE ended_at is null;--> statement-breakpoint
+CREATE INDEX "budget_counter_ended" ON "budget_counter" USING btree ("window_to") WHERE carried_at is null;--> statement-breakpoint
 CREATE INDEX "enrolment_token_hash" ON "enrolment_token" USING btree ("hash");--> statement-breakpoint
 CREATE INDEX "enrolment_token_plane" ON "enrolment_token" USING btree ("tenant","data_plane");--> statement-breakpoint
 CREATE INDEX "flight_record_id" ON "flight_record" USING btree ("tenant","id");--> statement-breakpoint
@@ -366,6 +472,13 @@ CREATE UNIQUE INDEX "identity_once" ON "identity" USING btree ("digest");--> sta
 CREATE INDEX "identity_principal" ON "identity" USING btree ("tenant","principal");--> statement-breakpoint
 CREATE INDEX "instance_id" ON "instance" USING btree ("id");--> statement-breakpoint
 CREATE INDEX "instance_plane" ON "instance" USING btree ("tenant","data_plane");--> statement-breakpoint
+CREATE INDEX "lease_instance" ON "lease" USING btree ("tenant","instance");--> statement-breakpoint
+CREATE INDEX "lease_open" ON "lease" USING btree ("tenant","budget","subject") WHERE granted <> returned + posted or overrun <> 0 or (rolling and aged_at is null);--> statement-breakpoint
+CREATE INDEX "lease_unaged" ON "lease" USING btree ("window_to") WHERE rolling and aged_at is null;--> statement-breakpoint
+CREATE INDEX "lease_exceeded" ON "lease" USING btree ("tenant") WHERE posted > granted - returned;--> statement-breakpoint
+CREATE INDEX "lease_recall_instance" ON "lease_recall" USING btree ("tenant","instance");--> statement-breakpoint
+CREATE INDEX "lease_recall_age" ON "lease_recall" USING btree ("until_at");--> statement-breakpoint
+CREATE INDEX "ledger_entry_budget" ON "ledger_entry" USING btree ("tenant","budget","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "outbox_event_position" ON "outbox_event" USING btree ("tenant","number","sub");--> statement-breakpoint
 CREATE INDEX "outbox_event_pending" ON "outbox_event" USING btree ("tenant","id") WHERE number is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "resource_name" ON "resource" USING btree ("tenant","kind","name") WHERE archived_at is null;--> statement-breakpoint
@@ -378,6 +491,10 @@ CREATE POLICY "own_tenant" ON "audit_entry" AS PERMISSIVE FOR ALL TO "sluice_ten
 CREATE POLICY "installation" ON "audit_entry" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "browser_session" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "browser_session" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "budget_adjustment" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "budget_adjustment" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "budget_counter" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "budget_counter" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "chain_head" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "chain_head" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "credential_secret" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
@@ -394,8 +511,18 @@ CREATE POLICY "own_tenant" ON "instance" AS PERMISSIVE FOR ALL TO "sluice_tenant
 CREATE POLICY "installation" ON "instance" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "key_delta" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "key_delta" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "lease" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "lease" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "lease_recall" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "lease_recall" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "ledger_entry" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "ledger_entry" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "ledger_recovery" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "ledger_recovery" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "log_state" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "log_state" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "model_bounds" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "model_bounds" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "outbox_event" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "outbox_event" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "provider_check" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
