@@ -16,6 +16,8 @@ export const kinds = {
   priceSheet: { word: 'price-sheet', enum: 'PRICE_SHEET', type: 'PriceSheet' },
   budget: { word: 'budget', enum: 'BUDGET', type: 'Budget' },
   policy: { word: 'policy', enum: 'POLICY', type: 'Policy' },
+  webhook: { word: 'webhook', enum: 'WEBHOOK', type: 'Webhook' },
+  alertRule: { word: 'alert-rule', enum: 'ALERT_RULE', type: 'AlertRule' },
   dataPlane: { word: 'data-plane', enum: 'DATA_PLANE', type: 'DataPlane' },
 } as const
 

@@ -20,6 +20,8 @@ export const idPrefixes = {
   policy: 'pol',
   webhook: 'whk',
   alertRule: 'alr',
+  alert: 'alt',
+  webhookDelivery: 'whd',
   dataPlane: 'dpl',
   instance: 'ins',
   request: 'req',

@@ -537,6 +537,84 @@ export const spendTick = pgTable(
   (table) => [
     ...walls(),
     primaryKey({ columns: [table.tenant, table.number, table.at, table.tuple, table.writtenAt] }),
+    index('spend_tick_written').on(table.tenant, table.writtenAt),
+  ],
+)
+
+/** What happened that somebody is to know. Open until its condition ended; one open row per condition, whoever looks. */
+export const alert = pgTable(
+  'alert',
+  {
+    tenant: tenantId(),
+    id: text('id').notNull(),
+    /** Names rule, subject and level of the condition, so that it is raised once. */
+    condition: text('condition').notNull(),
+    /** Null: told without a rule. */
+    rule: text('rule'),
+    trigger: text('trigger').notNull(),
+    severity: text('severity').notNull(),
+    /** Id of a resource, where it is about one. */
+    subject: text('subject'),
+    raisedAt: at('raised_at').notNull(),
+    summary: text('summary').notNull(),
+    /** What the judgement was made from, as texts. */
+    figures: jsonb('figures').$type<Record<string, string>>().notNull(),
+    resolvedAt: at('resolved_at'),
+    acknowledgedAt: at('acknowledged_at'),
+    acknowledgedBy: jsonb('acknowledged_by'),
+  },
+  (table) => [
+    ...walls(),
+    primaryKey({ columns: [table.tenant, table.id] }),
+    uniqueIndex('alert_open').on(table.tenant, table.condition).where(sql`resolved_at is null`),
+    index('alert_resolved').on(table.tenant, table.resolvedAt),
+  ],
+)
+
+/** Secrets that a webhook's deliveries are signed with: one, or two while it is being rotated. */
+export const webhookSecret = pgTable(
+  'webhook_secret',
+  {
+    tenant: tenantId(),
+    webhook: text('webhook').notNull(),
+    version: integer('version').notNull(),
+    sealed: bytea('sealed').notNull(),
+    createdAt: at('created_at').notNull(),
+    /** End of the overlap, once it was rotated away. */
+    expiresAt: at('expires_at'),
+  },
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.webhook, table.version] })],
+)
+
+/** What is to be sent, and was: the outbox of webhooks. Written in the transaction of the event it tells of. */
+export const webhookDelivery = pgTable(
+  'webhook_delivery',
+  {
+    tenant: tenantId(),
+    id: text('id').notNull(),
+    webhook: text('webhook').notNull(),
+    event: text('event').notNull(),
+    /** Row of outbox_event; null for a test. */
+    eventId: count('event_id'),
+    at: at('at').notNull(),
+    /** The exact text that is signed, the same at each attempt; null until the first, when the event has its place. */
+    body: text('body'),
+    attempts: integer('attempts').notNull().default(0),
+    /** Null once it is over. While an attempt is under way: when another may be made should this one be lost. */
+    nextAt: at('next_at'),
+    lastAttemptAt: at('last_attempt_at'),
+    /** Of the last answer; null where there was none. */
+    status: integer('status'),
+    /** Why there was no good answer, as one of a few words. */
+    fault: text('fault'),
+    deliveredAt: at('delivered_at'),
+  },
+  (table) => [
+    ...walls(),
+    primaryKey({ columns: [table.tenant, table.id] }),
+    index('webhook_delivery_due').on(table.nextAt).where(sql`next_at is not null`),
+    index('webhook_delivery_webhook').on(table.tenant, table.webhook, table.id),
+    index('webhook_delivery_age').on(table.at),
   ],
 )
 

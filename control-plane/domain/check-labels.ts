@@ -28,12 +28,15 @@ function labelUses(one: Resource): LabelUse[] {
   const { scope } = one.spec
   const when = one.kind === 'policy' ? one.spec.when : null
   return [
-    ...(isLabelScope(scope) ? [{ ...parseLabelScope(scope), path: ['scope'] }] : []),
+    ...scopeUse(scope),
     ...bound(when?.requestLabels ?? {}, ['when', 'requestLabels']),
   ]
 }
 
-/** A new or changed key, policy, route or budget speaks of declared labels only. `declared` are the tenant's, as they will be. */
+const scopeUse = (scope: string): LabelUse[] =>
+  isLabelScope(scope) ? [{ ...parseLabelScope(scope), path: ['scope'] }] : []
+
+/** A new or changed key, policy, route, budget or alert rule speaks of declared labels only. `declared` are the tenant's, as they will be. */
 export function checkLabelUse(declared: RequestLabel[], { after, path }: Draft, errors: UserError[]) {
   for (const use of labelUses(after)) {
     const fault = labelFault(declared, use.key, use.value)
@@ -65,6 +68,8 @@ function isNarrower(label: RequestLabel, declared: RequestLabel[]): boolean {
 }
 
 const holdersMax = 1_000
+/** Kinds whose specs may name a label. */
+const labelled = ['policy', 'route', 'budget', 'alertRule']
 
 async function speakingOf(tx: Tx, tenant: string, keys: string[]): Promise<Resource[]> {
   const binds = keys.map((key) => sql`${resource.spec} -> 'requestLabels' -> ${key} is not null`)
@@ -75,7 +80,7 @@ async function speakingOf(tx: Tx, tenant: string, keys: string[]): Promise<Resou
       and(
         eq(resource.tenant, tenant),
         isNull(resource.archivedAt),
-        or(inArray(resource.kind, ['policy', 'route', 'budget']), and(eq(resource.kind, 'apiKey'), or(...binds))),
+        or(inArray(resource.kind, labelled), and(eq(resource.kind, 'apiKey'), or(...binds))),
       ),
     )
     .limit(holdersMax)

@@ -4,24 +4,30 @@ import { logState, outboxEvent } from '../db/tables.ts'
 import type { AuditActor } from './audit.ts'
 import type { Context } from './context.ts'
 import type { Change } from './plan.ts'
+import { enqueueDeliveries } from './webhooks/deliveries.ts'
 
 /** What happened, as it is kept for the streams. */
 export type OutboxBody =
   | { kind: 'CONFIG_CHANGED'; revision: number; actor: AuditActor; changes: Change[] }
   | { kind: 'DATA_PLANE_CHANGED'; dataPlane: string }
+  | { kind: 'ALERT_RAISED' | 'ALERT_RESOLVED'; alert: string }
 
 /**
  * Appends an event in the transaction of what it tells of. It is pending until the sequencer gives it a place: right after its
- * audit entry, or at the end of the log.
+ * audit entry, or at the end of the log. It goes to the webhooks that ask for its kind, and to those `alsoTo` names.
  */
 export async function emit(
   tx: Tx,
   tenant: string,
   nowMs: number,
   body: OutboxBody,
-  auditSequence: number | null = null,
+  { auditSequence = null, alsoTo = [] }: { auditSequence?: number | null; alsoTo?: readonly string[] } = {},
 ): Promise<void> {
-  await tx.insert(outboxEvent).values({ tenant, kind: body.kind, at: new Date(nowMs), body, auditSequence })
+  const [event] = await tx
+    .insert(outboxEvent)
+    .values({ tenant, kind: body.kind, at: new Date(nowMs), body, auditSequence })
+    .returning({ id: outboxEvent.id })
+  await enqueueDeliveries(tx, tenant, nowMs, { kind: body.kind, id: event!.id }, alsoTo)
 }
 
 export const eventsKeptMs = 30 * 86_400_000

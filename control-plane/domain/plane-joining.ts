@@ -84,7 +84,7 @@ async function tellJoined(tx: Tx, ctx: Context, tenant: string, dataPlane: strin
   }
   const targets = [{ id: dataPlane, name: plane?.name ?? dataPlane, changes: [] }]
   const audit = await record(tx, ctx, actor, { action: 'dataPlane.join', targets })
-  await emit(tx, tenant, ctx.clock.now(), { kind: 'DATA_PLANE_CHANGED', dataPlane }, audit.sequence)
+  await emit(tx, tenant, ctx.clock.now(), { kind: 'DATA_PLANE_CHANGED', dataPlane }, { auditSequence: audit.sequence })
   await ctx.db.notify(tx, 'records', tenant)
   await ctx.db.notify(tx, 'planes', tenant)
 }

@@ -1,4 +1,5 @@
 import { and, eq, sql } from 'drizzle-orm'
+import type { EventKind } from '../../schema/config/index.ts'
 import { comparePositions, decodeCursor, encodeCursor, type Position } from '../../schema/cursor.ts'
 import { auditEntry, outboxEvent } from '../db/tables.ts'
 import type { Actor } from './actor.ts'
@@ -18,7 +19,7 @@ import { type Batch, logEnd, type Part, TenantReader } from './tenant-reader.ts'
 
 export { StreamEnded } from './stream-ended.ts'
 
-export type EventKind = 'CONFIG_CHANGED' | 'DATA_PLANE_CHANGED' | 'STREAM_RESET' | 'HEARTBEAT'
+export type { EventKind } from '../../schema/config/index.ts'
 
 interface Placed<K extends EventKind> {
   kind: K
@@ -29,6 +30,7 @@ interface Placed<K extends EventKind> {
 export type Event =
   | (Placed<'CONFIG_CHANGED'> & { revision: number; actor: AuditActor; changes: Change[] })
   | (Placed<'DATA_PLANE_CHANGED'> & { dataPlane: string })
+  | (Placed<'ALERT_RAISED' | 'ALERT_RESOLVED'> & { alert: string })
   /** `after` is older than what is kept: fetch state again, then go on from `cursor`. */
   | (Placed<'STREAM_RESET'> & { oldest: string })
   | Placed<'HEARTBEAT'>

@@ -53,7 +53,7 @@ export async function writeRevision(
   const targets = [...drafts.map(targetOf), ...(act.targets ?? [])]
   const audit = await record(tx, ctx, actor, { action: act.action, targets, reason: act.reason, revision })
   const body = { kind: 'CONFIG_CHANGED' as const, revision, actor: auditActor(actor), changes: act.changes }
-  await emit(tx, actor.tenant, at.getTime(), body, audit.sequence)
+  await emit(tx, actor.tenant, at.getTime(), body, { auditSequence: audit.sequence })
   await ctx.db.notify(tx, 'config', actor.tenant)
   await ctx.db.notify(tx, 'records', actor.tenant)
   return { revision, audit, resources: stamped }

@@ -1,4 +1,5 @@
 import type { Kind } from '../handles.ts'
+import * as alerts from './alerts.ts'
 import * as budgets from './budgets.ts'
 import type { Declaration, SpecOf } from './declaration.ts'
 import { z } from './fields.ts'
@@ -23,6 +24,8 @@ const declared = {
   priceSheet: prices.priceSheet,
   budget: budgets.budget,
   policy: policies.policy,
+  webhook: alerts.webhook,
+  alertRule: alerts.alertRule,
   dataPlane: organisation.dataPlane,
 } as const satisfies Record<Kind, { kind: Kind }>
 
@@ -56,6 +59,7 @@ export const resourceName = z
     'must begin with a letter or digit and hold only letters, digits and . _ : @ / + -',
   )
 
+export * from './alerts.ts'
 export { type BudgetAction, type BudgetPeriod, budgetActions, budgetPeriods } from './budgets.ts'
 export type { Condition } from './conditions.ts'
 export { type CounterPer, counterPers } from './counters.ts'

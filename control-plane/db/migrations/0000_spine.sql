@@ -1,4 +1,22 @@
 CREATE SEQUENCE "public"."record_arrival" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1;--> statement-breakpoint
+CREATE TABLE "alert" (
+	"tenant" text NOT NULL,
+	"id" text NOT NULL,
+	"condition" text NOT NULL,
+	"rule" text,
+	"trigger" text NOT NULL,
+	"severity" text NOT NULL,
+	"subject" text,
+	"raised_at" timestamp (3) with time zone NOT NULL,
+	"summary" text NOT NULL,
+	"figures" jsonb NOT NULL,
+	"resolved_at" timestamp (3) with time zone,
+	"acknowledged_at" timestamp (3) with time zone,
+	"acknowledged_by" jsonb,
+	CONSTRAINT "alert_tenant_id_pk" PRIMARY KEY("tenant","id")
+);
+--> statement-breakpoint
+ALTER TABLE "alert" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "api_key_secret" (
 	"tenant" text NOT NULL,
 	"api_key" text NOT NULL,
@@ -450,6 +468,36 @@ CREATE TABLE "tenant" (
 );
 --> statement-breakpoint
 ALTER TABLE "tenant" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "webhook_delivery" (
+	"tenant" text NOT NULL,
+	"id" text NOT NULL,
+	"webhook" text NOT NULL,
+	"event" text NOT NULL,
+	"event_id" bigint,
+	"at" timestamp (3) with time zone NOT NULL,
+	"body" text,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"next_at" timestamp (3) with time zone,
+	"last_attempt_at" timestamp (3) with time zone,
+	"status" integer,
+	"delivered_at" timestamp (3) with time zone,
+	CONSTRAINT "webhook_delivery_tenant_id_pk" PRIMARY KEY("tenant","id")
+);
+--> statement-breakpoint
+ALTER TABLE "webhook_delivery" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "webhook_secret" (
+	"tenant" text NOT NULL,
+	"webhook" text NOT NULL,
+	"version" integer NOT NULL,
+	"sealed" "bytea" NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"expires_at" timestamp (3) with time zone,
+	CONSTRAINT "webhook_secret_tenant_webhook_version_pk" PRIMARY KEY("tenant","webhook","version")
+);
+--> statement-breakpoint
+ALTER TABLE "webhook_secret" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE UNIQUE INDEX "alert_open" ON "alert" USING btree ("tenant","condition") WHERE resolved_at is null;--> statement-breakpoint
+CREATE INDEX "alert_resolved" ON "alert" USING btree ("tenant","resolved_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "api_key_secret_hash" ON "api_key_secret" USING btree ("hash");--> statement-breakpoint
 CREATE UNIQUE INDEX "audit_entry_id" ON "audit_entry" USING btree ("tenant","id");--> statement-breakpoint
 CREATE INDEX "audit_entry_pending" ON "audit_entry" USING btree ("tenant","sequence") WHERE number is null;--> statement-breakpoint
@@ -485,6 +533,12 @@ CREATE UNIQUE INDEX "resource_name" ON "resource" USING btree ("tenant","kind","
 CREATE INDEX "resource_kind" ON "resource" USING btree ("tenant","kind","id");--> statement-breakpoint
 CREATE INDEX "resource_revision" ON "resource" USING btree ("tenant","kind","revision");--> statement-breakpoint
 CREATE INDEX "resource_reference_to" ON "resource_reference" USING btree ("tenant","to_id");--> statement-breakpoint
+CREATE INDEX "spend_tick_written" ON "spend_tick" USING btree ("tenant","written_at");--> statement-breakpoint
+CREATE INDEX "webhook_delivery_due" ON "webhook_delivery" USING btree ("next_at") WHERE next_at is not null;--> statement-breakpoint
+CREATE INDEX "webhook_delivery_webhook" ON "webhook_delivery" USING btree ("tenant","webhook","id");--> statement-breakpoint
+CREATE INDEX "webhook_delivery_age" ON "webhook_delivery" USING btree ("at");--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "alert" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "alert" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "api_key_secret" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "api_key_secret" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "audit_entry" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
@@ -542,4 +596,8 @@ CREATE POLICY "installation" ON "spend_rollup" AS PERMISSIVE FOR ALL TO "sluice_
 CREATE POLICY "own_tenant" ON "spend_tick" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "spend_tick" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "tenant" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (id = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (id = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
-CREATE POLICY "installation" ON "tenant" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');
+CREATE POLICY "installation" ON "tenant" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "webhook_delivery" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "webhook_delivery" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "webhook_secret" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "webhook_secret" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');
