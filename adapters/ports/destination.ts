@@ -11,6 +11,8 @@ import {
 } from '../../schema/hosts/destination.ts'
 import { PrivateHosts } from '../../schema/hosts/private-hosts.ts'
 
+export type { Destination, Lookup } from '../../schema/hosts/destination.ts'
+
 /** Callers may see the sentence, so it names no address. */
 export type Barred = { readonly barred: string }
 

@@ -226,6 +226,11 @@ describe('apply', () => {
     const policies = await declareAll(ctx, owner, [
       ['policy', { name: 'stay', scope: 'team/support', order: 5, when, spec: { routing } }],
       ['policy', { name: 'case', scope: 'label/case=a/b=c', mode: 'OFF', spec: { routing: { regions: ['eu-1'] } } }],
+      ['webhook', { name: 'pager', url: 'https://hooks.example/a?b=c', events: ['CONFIG_CHANGED'], paused: true }],
+      [
+        'alertRule',
+        { name: 'fast', scope: 'label/case=x', on: 'BURN_RATE', threshold: '14.4', webhooks: ['webhook/pager'] },
+      ],
     ])
     expect(policies.errors).toEqual([])
     const key = { kind: 'APPLICATION' as const, name: 'k', principal: principal!, project: 'project/bot' }

@@ -8,6 +8,7 @@ import type { GraphContext } from './context.ts'
 import { resourceQuery } from './filters.ts'
 import { read } from './loaders.ts'
 import {
+  AlertRule,
   Alias,
   ApiKey,
   Budget,
@@ -22,6 +23,7 @@ import {
   Route,
   Team,
   Tier,
+  Webhook,
 } from './refs.ts'
 
 type Fields<Parent extends object> = PothosSchemaTypes.ObjectFieldBuilder<Types, Parent>
@@ -41,6 +43,8 @@ const connections = {
   priceSheet: connectionOf(PriceSheet),
   budget: connectionOf(Budget),
   policy: connectionOf(Policy),
+  webhook: connectionOf(Webhook),
+  alertRule: connectionOf(AlertRule),
   dataPlane: connectionOf(DataPlane),
 }
 

@@ -3,11 +3,13 @@ import DataLoader from 'dataloader'
 import type { Resource } from '../../schema/config/index.ts'
 import type { Kind } from '../../schema/handles.ts'
 import type { Tx } from '../db/database.ts'
+import { alertsByIds } from '../domain/alerts/alerts.ts'
 import { credentialFacts } from '../domain/credentials.ts'
 import { apiKeyFacts } from '../domain/keys.ts'
 import { dataPlaneFacts, instancesByIds } from '../domain/planes.ts'
 import { membershipsOf, resourcesByIds } from '../domain/resources.ts'
 import { type SpendArgs, spend } from '../domain/spend.ts'
+import { webhookStates } from '../domain/webhooks/deliveries.ts'
 import type { GraphContext } from './context.ts'
 import { isVisible } from './visible.ts'
 
@@ -38,6 +40,8 @@ export const loaders = createContextCache((ctx: GraphContext) => {
     credentialFacts: byId(ctx, credentialFacts),
     dataPlaneFacts: byId(ctx, (tx, tenant, ids) => dataPlaneFacts(tx, tenant, ids, nowMs())),
     instance: byId(ctx, (tx, tenant, ids) => instancesByIds(tx, tenant, ids, nowMs())),
+    alert: byId(ctx, alertsByIds),
+    webhookState: byId(ctx, webhookStates),
     memberships: byId(ctx, (tx, tenant, ids) => Promise.all(ids.map((id) => membershipsOf(tx, tenant, id)))),
     /** Every `spend` of one operation is read in one snapshot, so that their cursors are one and ticks fit them all. */
     spend: new DataLoader(

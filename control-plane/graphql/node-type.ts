@@ -7,5 +7,7 @@ export function typeOfNode(node: { id?: string; record?: unknown }): string {
   const kind: IdKind | undefined = node.id ? idKind(node.id) : undefined
   if (kind === 'audit') return 'AuditEntry'
   if (kind === 'instance') return 'Instance'
+  if (kind === 'alert') return 'Alert'
+  if (kind === 'webhookDelivery') return 'WebhookDelivery'
   return kinds[kind as keyof typeof kinds].type
 }

@@ -1,8 +1,10 @@
 import { handleOf, kindList, kinds } from '../../schema/handles.ts'
 import { idKind } from '../../schema/ids.ts'
+import type { Permission } from '../../schema/permissions.ts'
 import { findAudit } from '../domain/audit.ts'
 import { findRecord } from '../domain/records.ts'
 import { findResource } from '../domain/resources.ts'
+import { findDelivery } from '../domain/webhooks/deliveries.ts'
 import { builder } from './builder.ts'
 import type { GraphContext } from './context.ts'
 import { requestError } from './errors.ts'
@@ -35,6 +37,7 @@ ResourceType.implement({
 /** What an id names, if this actor may see it. */
 async function nodeById(ctx: GraphContext, id: string): Promise<object | null> {
   const kind = idKind(id)
+  const may = (permission: Permission) => ctx.actor.permissions.has(permission)
   if (kind === 'audit') {
     if (!ctx.actor.permissions.has('audit:read')) return null
     return (await read(ctx, (tx, tenant) => findAudit(tx, tenant, id))) ?? null
@@ -44,6 +47,9 @@ async function nodeById(ctx: GraphContext, id: string): Promise<object | null> {
     if (!ctx.actor.permissions.has('config:read')) return null
     return (await loaders(ctx).instance.load(id)) ?? null
   }
+  if (kind === 'alert') return may('event:read') ? ((await loaders(ctx).alert.load(id)) ?? null) : null
+  if (kind === 'webhookDelivery')
+    return may('config:read') ? ((await read(ctx, (tx, tenant) => findDelivery(tx, tenant, id))) ?? null) : null
   return kind && kind in kinds ? visibleResource(ctx, id) : null
 }
 

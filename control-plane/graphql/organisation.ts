@@ -132,6 +132,8 @@ Tenant.implement({
     priceSheets: listOf(t, 'priceSheet'),
     budgets: listOf(t, 'budget', { filter: ScopedFilter }),
     policies: listOf(t, 'policy', { filter: PolicyFilter, oneOf: { kind: 'spec' } }),
+    webhooks: listOf(t, 'webhook'),
+    alertRules: listOf(t, 'alertRule'),
     dataPlanes: listOf(t, 'dataPlane', { filter: DataPlaneFilter }),
   }),
 })

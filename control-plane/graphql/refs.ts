@@ -1,8 +1,10 @@
 import type { Resource } from '../../schema/config/index.ts'
 import { type Kind, kinds } from '../../schema/handles.ts'
+import type { Alert } from '../domain/alerts/alerts.ts'
 import type { AuditRow } from '../domain/audit.ts'
 import type { Instance } from '../domain/planes.ts'
 import type { RecordRow } from '../domain/records.ts'
+import type { Delivery } from '../domain/webhooks/deliveries.ts'
 import { builder } from './builder.ts'
 
 /** The types that others name. Each is filled in by the file of its noun. */
@@ -24,7 +26,11 @@ export const Route = typeOf('route')
 export const PriceSheet = typeOf('priceSheet')
 export const Budget = typeOf('budget')
 export const Policy = typeOf('policy')
+export const Webhook = typeOf('webhook')
+export const AlertRule = typeOf('alertRule')
 export const DataPlane = typeOf('dataPlane')
 export const InstanceType = builder.objectRef<Instance>('Instance')
 export const FlightRecordType = builder.objectRef<RecordRow>('FlightRecord')
+export const AlertType = builder.objectRef<Alert>('Alert')
+export const WebhookDelivery = builder.objectRef<Delivery>('WebhookDelivery')
 export const AuditEntry = builder.objectRef<AuditRow>('AuditEntry')

@@ -1,20 +1,21 @@
-import type { Event, FlightTick as FlightTickShape, SpendTick as SpendTickShape } from '../domain/streams.ts'
+import type { EventKind as EventKindName, Event, FlightTick as FlightTickShape, SpendTick as SpendTickShape } from '../domain/streams.ts'
 import { Change } from './apply.ts'
 import { Actor } from './audit.ts'
 import { builder } from './builder.ts'
+import { configEnum } from './config-inputs.ts'
 import { FlightFilter, flightFilter } from './flight-record.ts'
-import { referenced } from './loaders.ts'
-import { DataPlane, FlightRecordType } from './refs.ts'
+import { loaders, referenced } from './loaders.ts'
+import { AlertType, DataPlane, FlightRecordType } from './refs.ts'
 import { dimensionsOf, Interval, SpendDimension, SpendFilter, SpendGroup, spendFilter } from './spend.ts'
 import { stream } from './stream.ts'
 
-const EventKind = builder.enumType('EventKind', {
-  values: ['CONFIG_CHANGED', 'DATA_PLANE_CHANGED', 'STREAM_RESET', 'HEARTBEAT'] as const,
-})
+const EventKind = configEnum('EventKind')
 
 const eventTypes = {
   CONFIG_CHANGED: 'ConfigChanged',
   DATA_PLANE_CHANGED: 'DataPlaneChanged',
+  ALERT_RAISED: 'AlertChanged',
+  ALERT_RESOLVED: 'AlertChanged',
   STREAM_RESET: 'StreamReset',
   HEARTBEAT: 'Heartbeat',
 } as const
@@ -28,7 +29,8 @@ const EventType = builder.interfaceRef<Event>('Event').implement({
   }),
 })
 
-const eventOf = <K extends Event['kind']>(kind: K) => builder.objectRef<Extract<Event, { kind: K }>>(eventTypes[kind])
+const eventOf = <K extends Exclude<Event['kind'], 'ALERT_RAISED' | 'ALERT_RESOLVED'>>(kind: K) =>
+  builder.objectRef<Extract<Event, { kind: K }>>(eventTypes[kind])
 const interfaces = [EventType]
 
 eventOf('CONFIG_CHANGED').implement({
@@ -43,6 +45,17 @@ eventOf('DATA_PLANE_CHANGED').implement({
   interfaces,
   fields: (t) => ({
     dataPlane: t.field({ type: DataPlane, resolve: (event, _, ctx) => referenced(ctx, 'dataPlane', event.dataPlane) }),
+  }),
+})
+builder.objectRef<Extract<Event, { alert: string }>>('AlertChanged').implement({
+  interfaces,
+  fields: (t) => ({
+    alert: t.field({
+      type: AlertType,
+      nullable: true,
+      description: 'As it is now. Null where it is no longer kept.',
+      resolve: async (event, _, ctx) => (await loaders(ctx).alert.load(event.alert)) ?? null,
+    }),
   }),
 })
 eventOf('STREAM_RESET').implement({
@@ -97,7 +110,7 @@ builder.subscriptionFields((t) => ({
       stream(
         ctx,
         (held) => held.has('event:read'),
-        (signal) => ctx.domain.streams.events(ctx.actor, args, signal),
+        (signal) => ctx.domain.streams.events(ctx.actor, { ...args, kinds: args.kinds as EventKindName[] | null }, signal),
       ),
     resolve: (event) => event,
   }),

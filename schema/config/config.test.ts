@@ -24,6 +24,8 @@ describe('a declaration', () => {
       route: { targets: [{ model: 'model/a' }] },
       budget: { scope: 'tenant/a', limit: { amount: '10', currency: 'USD' }, period: 'MONTH' },
       policy: { scope: 'tenant/a', spec: { routing: { regions: ['eu-1'] } } },
+      webhook: { url: 'https://hooks.example/a' },
+      alertRule: { scope: 'tenant/a', on: 'BUDGET_THRESHOLD' },
       dataPlane: { adapter: 'STANDALONE' },
     }
     for (const kind of kindList) {

@@ -21,15 +21,16 @@ const named = new Set<Id>(['provider', 'model', 'tier', 'alias', 'dataPlane'])
 const needsOf = (kind: Id): Permission[] | null => {
   if (kind === 'tenant') return null
   if (named.has(kind)) return ['config:read', 'record:read-own']
+  if (kind === 'alert') return ['event:read']
   return kind === 'audit' ? ['audit:read'] : kind === 'request' ? ['record:read'] : ['config:read']
 }
 
 const declared: Id[] = [
   ...(['team', 'project', 'principal', 'apiKey', 'provider', 'credential', 'model', 'tier', 'alias'] as const),
-  ...(['route', 'priceSheet', 'policy', 'dataPlane'] as const),
+  ...(['route', 'priceSheet', 'policy', 'webhook', 'alertRule', 'dataPlane'] as const),
 ]
-const nodes: Id[] = [...declared, 'tenant', 'instance', 'request', 'audit']
-const words: Partial<Record<Id, string>> = { apiKey: 'api-key', priceSheet: 'price-sheet', dataPlane: 'data-plane' }
+const nodes: Id[] = [...declared, 'tenant', 'instance', 'request', 'audit', 'alert']
+const words: Partial<Record<Id, string>> = { apiKey: 'api-key', priceSheet: 'price-sheet', dataPlane: 'data-plane', alertRule: 'alert-rule' }
 const handle = (of: House, kind: Id) => `${words[kind] ?? kind}/${of.name(kind)}`
 
 const ask = (
@@ -130,6 +131,8 @@ export const cases: Record<string, Ask[]> = {
         'routes',
         'priceSheets',
         'policies',
+        'webhooks',
+        'alertRules',
       ] as const
     ).flatMap((list) => own(`{ tenant { ${list} { nodes { id name } } } }`, ['config:read'])),
     ...own('{ tenant { dataPlanes { nodes { id name instances { nodes { id } } } } } }', ['config:read']),
@@ -213,6 +216,15 @@ export const cases: Record<string, Ask[]> = {
       })),
     ]
   }),
+  'Query.alerts': [
+    ask(
+      'all',
+      ['event:read'],
+      '{ alerts(first: 100) { nodes { id summary subject { id } rule { id } } } }',
+      () => ({}),
+      'ANSWERS',
+    ),
+  ],
   'Query.viewer': own(
     '{ viewer { actor { id name onBehalfOf { id name } } tenant { id name } memberships { role } permissions } }',
   ),
@@ -266,6 +278,32 @@ export const cases: Record<string, Ask[]> = {
       ['credential:set'],
       `mutation ($input: CredentialSetInput!) { credentialSet(input: $input) { ${errors} credential { id } replayed } }`,
       ({ ids }, serial) => ({ input: { idempotencyKey: `set-${serial}`, credential: ids.credential, secret: 's' } }),
+    ),
+  ],
+  'Mutation.alertAcknowledge': [
+    ask(
+      'alert',
+      ['config:write'],
+      `mutation ($input: AlertAcknowledgeInput!) { alertAcknowledge(input: $input) { ${errors} alert { id } } }`,
+      ({ ids }) => ({ input: { alert: ids.alert } }),
+    ),
+  ],
+  'Mutation.webhookTest': [
+    ask(
+      'webhook',
+      ['config:write'],
+      `mutation ($input: WebhookTestInput!) { webhookTest(input: $input) { ${errors} delivery { id } replayed } }`,
+      ({ ids }, serial) => ({
+        input: { idempotencyKey: `hook-${serial}`, webhook: ids.webhook, event: 'ALERT_RAISED' },
+      }),
+    ),
+  ],
+  'Mutation.webhookSecretRotate': [
+    ask(
+      'webhook',
+      ['credential:set'],
+      `mutation ($input: WebhookSecretRotateInput!) { webhookSecretRotate(input: $input) { ${errors} webhook { id } replayed } }`,
+      ({ ids }, serial) => ({ input: { idempotencyKey: `sign-${serial}`, webhook: ids.webhook } }),
     ),
   ],
   'Mutation.providerCheck': (['provider', 'credential', 'dataPlane'] as const).flatMap((field) => {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Actor, authenticate } from '../../control-plane/domain/actor.ts'
+import { raiseIncident } from '../../control-plane/domain/alerts/incidents.ts'
 import type { Context } from '../../control-plane/domain/context.ts'
 import { credentialSet } from '../../control-plane/domain/credentials.ts'
 import { acceptRecords } from '../../control-plane/domain/ingest.ts'
@@ -18,7 +19,7 @@ import type { Opened } from './databases.ts'
 /** Everything in a house has its mark in its name, and an id of each kind can be asked for. */
 export interface House {
   mark: string
-  ids: Record<Kind | 'instance' | 'request' | 'audit', string>
+  ids: Record<Kind | 'instance' | 'request' | 'audit' | 'alert', string>
   name(kind: string): string
   /** An idempotency key that this house used. */
   usedKey: string
@@ -80,7 +81,8 @@ export async function makeWorld({ db, stop }: Opened): Promise<World> {
 function nowhere(): House {
   const kinds = [
     ...(['tenant', 'team', 'project', 'principal', 'apiKey', 'provider', 'credential', 'model', 'alias'] as const),
-    ...(['tier', 'budget', 'policy', 'route', 'priceSheet', 'dataPlane', 'instance', 'request', 'audit'] as const),
+    ...(['tier', 'budget', 'policy', 'route', 'priceSheet', 'webhook', 'alertRule'] as const),
+    ...(['alert', 'dataPlane', 'instance', 'request', 'audit'] as const),
   ] satisfies IdKind[]
   const ids = Object.fromEntries(kinds.map((kind) => [kind, mintId(kind)])) as House['ids']
   return { ...named(houseMark()), ids }
@@ -120,6 +122,8 @@ async function furnish(ctx: Context): Promise<Furnished> {
     await acceptRecords(ctx, edge.instance, { tenant: owner.tenant, epoch: edge.epoch, from: sequence++, records })
   }
   await deliver(request)
+  const incident = { trigger: 'RECORDS_QUARANTINED', about: names.mark, summary: names.name('alert') } as const
+  const alert = await ctx.db.withTenant(owner.tenant, (tx) => raiseIncident(tx, ctx, owner.tenant, incident))
   const kinds = [
     'team',
     'project',
@@ -133,11 +137,13 @@ async function furnish(ctx: Context): Promise<Furnished> {
     'priceSheet',
     'budget',
     'policy',
+    'webhook',
+    'alertRule',
   ] as const
   const ids = {
     ...(Object.fromEntries(kinds.map((kind) => [kind, idOf(kind)])) as Pick<House['ids'], (typeof kinds)[number]>),
     ...{ tenant: owner.tenant, apiKey: key.apiKey!.id, dataPlane: edge.dataPlane, instance: edge.instance },
-    ...{ request, audit: declared.audit!.id },
+    ...{ request, audit: declared.audit!.id, alert: alert! },
   }
   const stir = async () => {
     await deliver(mintId('request'))
@@ -181,6 +187,14 @@ const declarations = (name: House['name']): [Kind, Record<string, unknown>][] =>
     {
       ...{ name: name('policy'), scope: `project/${name('project')}`, when: { tier: [`tier/${name('tier')}`] } },
       spec: { routing: { allowAliases: [`alias/${name('alias')}`] } },
+    },
+  ],
+  ['webhook', { name: name('webhook'), url: `https://hooks.example/${name('webhook')}` }],
+  [
+    'alertRule',
+    {
+      ...{ name: name('alertRule'), scope: `project/${name('project')}`, on: 'BUDGET_THRESHOLD' },
+      webhooks: [`webhook/${name('webhook')}`],
     },
   ],
 ]

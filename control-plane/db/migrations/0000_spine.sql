@@ -480,6 +480,7 @@ CREATE TABLE "webhook_delivery" (
 	"next_at" timestamp (3) with time zone,
 	"last_attempt_at" timestamp (3) with time zone,
 	"status" integer,
+	"fault" text,
 	"delivered_at" timestamp (3) with time zone,
 	CONSTRAINT "webhook_delivery_tenant_id_pk" PRIMARY KEY("tenant","id")
 );
