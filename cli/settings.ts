@@ -106,7 +106,7 @@ const table = {
   redisUrl: setting<string | null>('redis://… for limits that processes share', null, url('redis:', 'rediss:'), true),
   apiQuota: setting('points that one caller of the API may spend a minute', 2_000_000, count(1_000, 999_999_999)),
   bodyLimit: setting('largest request body of the gateway', 32 * 1024 ** 2, bytes),
-  privateHosts: setting<string[]>('private hosts that providers may be at', [], hosts),
+  privateHosts: setting<string[]>('private hosts that providers and webhooks may be at', [], hosts),
   log: setting<LogLevel>('how much is said on stderr', 'info', level),
   clock: setting<string | null>('tests only: a file that holds the time', null, text),
   tlsCert: setting<string | null>('certificate chain to serve TLS with', null, pem),

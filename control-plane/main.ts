@@ -1,13 +1,16 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../schema/clock.ts'
+import { PrivateHosts } from '../schema/hosts/private-hosts.ts'
 import type { Database } from './db/database.ts'
+import { startEvaluator } from './domain/alerts/evaluator.ts'
 import type { Context } from './domain/context.ts'
 import { createTenant, initialise, listTenants } from './domain/installation.ts'
 import { startRetention } from './domain/retention.ts'
 import { startSequencer } from './domain/sequencer.ts'
 import { openStreams } from './domain/streams.ts'
 import { masterKeyOf, openVault } from './domain/vault.ts'
+import { startSender } from './domain/webhooks/sender.ts'
 import { CannotListen, serveControlPlane } from './hosts/yoga.ts'
 import { planeRoutes } from './link/routes.ts'
 import { makeTrustRoot } from './link/trust.ts'
@@ -26,6 +29,8 @@ export interface ControlPlaneOptions {
   tls?: { cert: string; key: string }
   /** Points of the API that one caller may spend a minute. */
   apiQuota?: number
+  /** Private hosts that webhooks may be at, and may be reached at by http. */
+  privateHosts?: readonly string[]
   clock: Clock
   log: (level: 'info' | 'warn' | 'error', sentence: string) => void
   /** Ends the wait for a database that is not there. */
@@ -63,6 +68,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   // The first tenant's log has its first entry numbered by it.
   const troubled = nowAndThen((sentence) => log('error', `Numbering the log failed, trying again: ${sentence}`))
   const sequencer = await startSequencer(ctx, (error) => troubled(String(error)))
+  const alerts = await startAlerts(ctx, options)
   const isNew = await firstTenant(ctx, dataDir)
   const planes = planeRoutes({ ctx, installation, log })
   const report = (error: unknown, requestId: string) =>
@@ -74,6 +80,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const stop = async () => {
     await planes.close()
     if ('stop' in server) await server.stop()
+    await alerts.stop()
     await sequencer.stop()
     await retention.stop()
     await streams.close()
@@ -85,6 +92,25 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   }
   writeFileSync(join(dataDir, 'control-url'), `${server.url}\n`)
   return { url: server.url, isNew, stop }
+}
+
+/** Judges what is to be told, and sends it. */
+async function startAlerts(
+  ctx: Context,
+  { log, privateHosts }: ControlPlaneOptions,
+): Promise<{ stop(): Promise<void> }> {
+  const failing = (what: string) => nowAndThen((sentence) => log('error', `${what} failed, trying again: ${sentence}`))
+  const judging = failing('Judging alert rules')
+  const sending = failing('Sending webhooks')
+  const evaluator = await startEvaluator(ctx, (error) => judging(String(error)))
+  const report = (error: unknown) => sending(String(error))
+  const sender = await startSender(ctx, { privateHosts: new PrivateHosts(privateHosts), report })
+  return {
+    async stop() {
+      await evaluator.stop()
+      await sender.stop()
+    },
+  }
 }
 
 /** An installation without a tenant gets one, and its first admin token goes to a file that only its owner may read. */

@@ -19,6 +19,7 @@ export async function openControlPlane(settings: Settings, io: Io): Promise<Cont
     port,
     tls,
     apiQuota,
+    privateHosts: settings.privateHosts,
     clock,
     log: logOf(settings, io),
     signal: io.signal,

@@ -473,6 +473,7 @@ export const flightRecord = pgTable(
     uniqueIndex('flight_record_number').on(table.tenant, table.number, table.receivedAt),
     index('flight_record_pending').on(table.tenant, table.arrival, table.sequence).where(sql`number is null`),
     index('flight_record_at').on(table.tenant, table.at, table.id),
+    index('flight_record_exhausted').on(table.tenant, table.at).where(sql`refusal = 'budget_exhausted'`),
     index('flight_record_project').on(table.tenant, table.project, table.at),
     index('flight_record_api_key').on(table.tenant, table.apiKey, table.at),
   ],

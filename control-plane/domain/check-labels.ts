@@ -27,10 +27,7 @@ function labelUses(one: Resource): LabelUse[] {
   if (!('scope' in one.spec)) return []
   const { scope } = one.spec
   const when = one.kind === 'policy' ? one.spec.when : null
-  return [
-    ...scopeUse(scope),
-    ...bound(when?.requestLabels ?? {}, ['when', 'requestLabels']),
-  ]
+  return [...scopeUse(scope), ...bound(when?.requestLabels ?? {}, ['when', 'requestLabels'])]
 }
 
 const scopeUse = (scope: string): LabelUse[] =>

@@ -5,6 +5,7 @@ import { type ChainHead, recordsPerBatchMax } from '../../schema/link.ts'
 import type { Tx } from '../db/database.ts'
 import { chainHead, flightRecord } from '../db/tables.ts'
 import { systemActor } from './actor.ts'
+import { raiseIncident } from './alerts/incidents.ts'
 import { record } from './audit.ts'
 import type { Context } from './context.ts'
 import { findInstance, findSender, type LinkedInstance } from './planes.ts'
@@ -54,14 +55,20 @@ async function accept(
   const known = head.sequence + 1 - batch.from
   const differs = await differingOverlap(tx, head, batch, known)
   if (differs !== undefined)
-    return quarantine(tx, ctx, head, `record ${differs} differs from the one that was delivered before`)
+    return quarantine(
+      tx,
+      ctx,
+      head,
+      sender.dataPlane,
+      `record ${differs} differs from the one that was delivered before`,
+    )
   const [tenant] = await resourcesByIds(tx, batch.tenant, [batch.tenant])
   const { currency } = (tenant as Resource<'tenant'>).spec
   const { good, bad } = follow(head, batch, Math.max(known, 0), { currency, dataPlane: sender.dataPlane })
   const end = good.at(-1)
   if (end) await append(tx, ctx, head, good)
   const after = end ? { ...head, sequence: end.sequence, hash: end.hash } : head
-  return bad ? quarantine(tx, ctx, after, bad) : { head: headOf(after) }
+  return bad ? quarantine(tx, ctx, after, sender.dataPlane, bad) : { head: headOf(after) }
 }
 
 /** The chain's head, locked: batches of one chain are taken one after the other. */
@@ -178,7 +185,7 @@ const headPlace = ({ tenant, instance, epoch }: HeadRow) =>
   and(eq(chainHead.tenant, tenant), eq(chainHead.instance, instance), eq(chainHead.epoch, epoch))
 
 /** Stops a chain for good: nothing more is taken from it until a person has looked. What was good before stays. */
-async function quarantine(tx: Tx, ctx: Context, head: HeadRow, reason: string): Promise<Accepted> {
+async function quarantine(tx: Tx, ctx: Context, head: HeadRow, dataPlane: string, reason: string): Promise<Accepted> {
   await tx
     .update(chainHead)
     .set({ quarantinedAt: new Date(ctx.clock.now()), reason })
@@ -186,6 +193,12 @@ async function quarantine(tx: Tx, ctx: Context, head: HeadRow, reason: string): 
   const field = { path: ['chain', String(head.epoch), 'quarantined'], before: null, after: String(head.sequence) }
   const targets = [{ id: head.instance, name: head.instance, changes: [field] }]
   await record(tx, ctx, systemActor(head.tenant), { action: 'chain.quarantine', targets, reason })
+  const { instance, epoch } = head
+  await raiseIncident(tx, ctx, head.tenant, {
+    ...{ trigger: 'RECORDS_QUARANTINED', about: `${instance}/${epoch}`, subject: dataPlane },
+    summary: `Records of ${instance} (epoch ${epoch}) are quarantined after ${head.sequence}: ${reason}.`,
+    figures: { instance, epoch: String(epoch), after: String(head.sequence) },
+  })
   await ctx.db.notify(tx, 'records', head.tenant)
   return stop(reason)
 }

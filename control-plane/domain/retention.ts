@@ -47,6 +47,7 @@ export async function tidy(ctx: Keeping, recordsKeptMs: number | null): Promise<
   if (recordsKeptMs !== null) await dropPartitions(ctx.db, records, nowMs - recordsKeptMs)
   await pruneEvents(ctx)
   await pruneDeltas(ctx)
+  await pruneTold(ctx)
 }
 
 /** A plane that is older than every kept snapshot is sent a new one, which holds all keys. */
@@ -60,4 +61,29 @@ async function pruneDeltas({ db, clock }: Keeping): Promise<void> {
         where number <= kept.oldest and at < ${before}::timestamptz
         limit ${deltasPerRun})`),
   )
+}
+
+/** Deliveries and alerts are kept for people to look back at; what is still open stays. */
+const deliveriesKeptMs = 30 * 86_400_000
+const alertsKeptMs = 400 * 86_400_000
+/** Of each webhook so many wait at most: the oldest of a receiver that is away for long are given up. */
+const deliveriesWaitingMax = 10_000
+const toldPerRun = 10_000
+
+async function pruneTold({ db, clock }: Keeping): Promise<void> {
+  const since = (keptMs: number) => sql`${new Date(clock.now() - keptMs).toISOString()}::timestamptz`
+  await db.withInstallation(async (tx) => {
+    await tx.execute(sql`
+      delete from webhook_delivery where (tenant, id) in (
+        select tenant, id from webhook_delivery where at < ${since(deliveriesKeptMs)} limit ${toldPerRun})`)
+    await tx.execute(sql`
+      delete from alert where (tenant, id) in (
+        select tenant, id from alert where resolved_at < ${since(alertsKeptMs)} limit ${toldPerRun})`)
+    await tx.execute(sql`
+      update webhook_delivery set next_at = null where (tenant, id) in (
+        select tenant, id from (
+          select tenant, id, row_number() over (partition by tenant, webhook order by id desc) as place
+          from webhook_delivery where next_at is not null) as waiting
+        where place > ${deliveriesWaitingMax})`)
+  })
 }

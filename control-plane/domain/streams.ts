@@ -17,9 +17,8 @@ import { StreamEnded } from './stream-ended.ts'
 import { Bell, subscription } from './subscription.ts'
 import { type Batch, logEnd, type Part, TenantReader } from './tenant-reader.ts'
 
-export { StreamEnded } from './stream-ended.ts'
-
 export type { EventKind } from '../../schema/config/index.ts'
+export { StreamEnded } from './stream-ended.ts'
 
 interface Placed<K extends EventKind> {
   kind: K

@@ -31,12 +31,17 @@ AlertRule.implement({
 })
 
 AlertType.implement({
-  description: 'What happened that somebody is to know. A quarantined chain and an incident of the ledger are told without a rule.',
+  description:
+    'What happened that somebody is to know. A quarantined chain and an incident of the ledger are told without a rule.',
   interfaces: [Node],
   isTypeOf: (value) => typeof value === 'object' && value !== null && 'trigger' in value,
   fields: (t) => ({
     id: t.exposeID('id'),
-    rule: t.field({ type: AlertRule, nullable: true, resolve: ({ rule }, _, ctx) => resourceOf(ctx, 'alertRule', rule) }),
+    rule: t.field({
+      type: AlertRule,
+      nullable: true,
+      resolve: ({ rule }, _, ctx) => resourceOf(ctx, 'alertRule', rule),
+    }),
     trigger: t.field({ type: configEnum('AlertTrigger'), resolve: ({ trigger }) => trigger }),
     severity: t.field({ type: configEnum('Severity'), resolve: ({ severity }) => severity }),
     at: t.expose('at', { type: 'DateTime' }),

@@ -55,7 +55,9 @@ describe('the API', () => {
   it('can be carried by any host: nothing here or in the domain names Bun', () => {
     for (const folder of ['.', '../domain']) {
       const path = join(import.meta.dirname, folder)
-      for (const file of readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts')))
+      for (const file of readdirSync(path, { recursive: true, encoding: 'utf8' }).filter(
+        (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'),
+      ))
         expect(readFileSync(join(path, file), 'utf8'), file).not.toMatch(/\bBun\.|from 'bun|'bun:/)
     }
   })

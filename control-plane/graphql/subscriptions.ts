@@ -1,4 +1,9 @@
-import type { EventKind as EventKindName, Event, FlightTick as FlightTickShape, SpendTick as SpendTickShape } from '../domain/streams.ts'
+import type {
+  Event,
+  EventKind as EventKindName,
+  FlightTick as FlightTickShape,
+  SpendTick as SpendTickShape,
+} from '../domain/streams.ts'
 import { Change } from './apply.ts'
 import { Actor } from './audit.ts'
 import { builder } from './builder.ts'
@@ -110,7 +115,8 @@ builder.subscriptionFields((t) => ({
       stream(
         ctx,
         (held) => held.has('event:read'),
-        (signal) => ctx.domain.streams.events(ctx.actor, { ...args, kinds: args.kinds as EventKindName[] | null }, signal),
+        (signal) =>
+          ctx.domain.streams.events(ctx.actor, { ...args, kinds: args.kinds as EventKindName[] | null }, signal),
       ),
     resolve: (event) => event,
   }),

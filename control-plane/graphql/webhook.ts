@@ -1,6 +1,10 @@
 import type { EventKind } from '../../schema/config/index.ts'
 import { deliveryFaults, listDeliveries } from '../domain/webhooks/deliveries.ts'
-import { type WebhookSecretRotateInput, type WebhookSecretWritten, webhookSecretRotate } from '../domain/webhooks/secrets.ts'
+import {
+  type WebhookSecretRotateInput,
+  type WebhookSecretWritten,
+  webhookSecretRotate,
+} from '../domain/webhooks/secrets.ts'
 import { type WebhookTested, webhookTest } from '../domain/webhooks/trial.ts'
 import { builder } from './builder.ts'
 import { configEnum } from './config-inputs.ts'
@@ -91,7 +95,8 @@ mutation('webhookTest', {
 })
 
 mutation('webhookSecretRotate', {
-  description: 'Makes the secret that deliveries are signed with. For `overlap` they carry the signature of the one before, too.',
+  description:
+    'Makes the secret that deliveries are signed with. For `overlap` they carry the signature of the one before, too.',
   payload: payload<WebhookSecretWritten>(
     'WebhookSecretPayload',
     (t) => ({

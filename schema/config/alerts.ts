@@ -45,7 +45,9 @@ export const webhook = declare({
     events: list(oneOf('EventKind', eventKinds), 20)
       .default([])
       .meta({ description: 'What it is sent, beside the alerts of the rules that name it.' }),
-    paused: flag().default(false).meta({ description: 'While true nothing is sent, and what happens is not kept for it.' }),
+    paused: flag()
+      .default(false)
+      .meta({ description: 'While true nothing is sent, and what happens is not kept for it.' }),
   }),
   rules: ({ events }) =>
     events.flatMap((kind, index) =>

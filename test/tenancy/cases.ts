@@ -30,7 +30,12 @@ const declared: Id[] = [
   ...(['route', 'priceSheet', 'policy', 'webhook', 'alertRule', 'dataPlane'] as const),
 ]
 const nodes: Id[] = [...declared, 'tenant', 'instance', 'request', 'audit', 'alert']
-const words: Partial<Record<Id, string>> = { apiKey: 'api-key', priceSheet: 'price-sheet', dataPlane: 'data-plane', alertRule: 'alert-rule' }
+const words: Partial<Record<Id, string>> = {
+  apiKey: 'api-key',
+  priceSheet: 'price-sheet',
+  dataPlane: 'data-plane',
+  alertRule: 'alert-rule',
+}
 const handle = (of: House, kind: Id) => `${words[kind] ?? kind}/${of.name(kind)}`
 
 const ask = (

@@ -514,6 +514,7 @@ CREATE INDEX "flight_record_id" ON "flight_record" USING btree ("tenant","id");-
 CREATE UNIQUE INDEX "flight_record_number" ON "flight_record" USING btree ("tenant","number","received_at");--> statement-breakpoint
 CREATE INDEX "flight_record_pending" ON "flight_record" USING btree ("tenant","arrival","sequence") WHERE number is null;--> statement-breakpoint
 CREATE INDEX "flight_record_at" ON "flight_record" USING btree ("tenant","at","id");--> statement-breakpoint
+CREATE INDEX "flight_record_exhausted" ON "flight_record" USING btree ("tenant","at") WHERE refusal = 'budget_exhausted';--> statement-breakpoint
 CREATE INDEX "flight_record_project" ON "flight_record" USING btree ("tenant","project","at");--> statement-breakpoint
 CREATE INDEX "flight_record_api_key" ON "flight_record" USING btree ("tenant","api_key","at");--> statement-breakpoint
 CREATE INDEX "idempotency_age" ON "idempotency" USING btree ("tenant","first_used_at");--> statement-breakpoint

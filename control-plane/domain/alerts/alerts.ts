@@ -3,9 +3,8 @@ import type { AlertTrigger, Resource, Severity } from '../../../schema/config/in
 import { mintId } from '../../../schema/ids.ts'
 import type { Tx } from '../../db/database.ts'
 import { alert } from '../../db/tables.ts'
-import { type AuditActor, auditActor, record } from '../audit.ts'
 import type { Actor } from '../actor.ts'
-import { recordRefused } from '../audit.ts'
+import { type AuditActor, auditActor, record, recordRefused } from '../audit.ts'
 import type { Context } from '../context.ts'
 import { notFound, notPermitted, type Written } from '../errors.ts'
 import { emit } from '../outbox.ts'
@@ -147,7 +146,12 @@ export async function alertAcknowledge(
   const nothing = { errors: [], audit: null, cursor: null, alert: null }
   if (!actor.permissions.has('config:write')) {
     const audit = await recordRefused(ctx, actor, operation, 'config:write')
-    return { ...nothing, errors: [notPermitted('config:write')], audit, cursor: await cursorOf(ctx, actor.tenant, audit) }
+    return {
+      ...nothing,
+      errors: [notPermitted('config:write')],
+      audit,
+      cursor: await cursorOf(ctx, actor.tenant, audit),
+    }
   }
   const { found, audit } = await ctx.db.withTenant(actor.tenant, (tx) => acknowledge(tx, ctx, actor, input))
   if (!found) return { ...nothing, errors: [notFound(['alert'], input.alert)] }

@@ -37,9 +37,13 @@ export function judgeBurn(spend: RecentSpend, runway: Runway, factor: bigint): '
     { slices: spend.minute, ms: minuteMs },
     { slices: spend.hour, ms: hourMs },
   ]
-  const raised = lookbacks.some(({ slices, ms }) => goesOn(slices) && burnOf(withoutDearest(slices), ms, runway) >= factor)
+  const raised = lookbacks.some(
+    ({ slices, ms }) => goesOn(slices) && burnOf(withoutDearest(slices), ms, runway) >= factor,
+  )
   if (raised) return 'RAISED'
-  const calm = lookbacks.every(({ slices, ms }) => burnOf({ sum: sumOf(slices), part: 1 }, ms, runway) < clearsAt(factor))
+  const calm = lookbacks.every(
+    ({ slices, ms }) => burnOf({ sum: sumOf(slices), part: 1 }, ms, runway) < clearsAt(factor),
+  )
   return calm ? 'CLEAR' : 'BETWEEN'
 }
 
@@ -47,7 +51,7 @@ export function judgeBurn(spend: RecentSpend, runway: Runway, factor: bigint): '
 export function burnRate(spend: RecentSpend, runway: Runway): bigint {
   const minute = burnOf(withoutDearest(spend.minute), minuteMs, runway)
   const hour = burnOf(withoutDearest(spend.hour), hourMs, runway)
-  return minute > hour ? minute : hour
+  return largest([minute, hour])
 }
 
 const goesOn = (slices: readonly bigint[]) => slices.slice(-2).some((sum) => sum > 0n)
@@ -59,8 +63,13 @@ interface Portion {
 }
 
 function withoutDearest(slices: readonly bigint[]): Portion {
-  const dearest = slices.reduce((most, sum) => (sum > most ? sum : most), 0n)
-  return { sum: sumOf(slices) - dearest, part: (slices.length - 1) / slices.length }
+  return { sum: sumOf(slices) - largest(slices), part: (slices.length - 1) / slices.length }
+}
+
+function largest(amounts: readonly bigint[]): bigint {
+  let most = 0n
+  for (const amount of amounts) if (amount > most) most = amount
+  return most
 }
 
 const sumOf = (slices: readonly bigint[]) => slices.reduce((total, sum) => total + sum, 0n)

@@ -33,7 +33,7 @@ const ignorance = 2
  */
 export function forecast(input: ForecastInput): Forecast {
   const { window, nowMs, spent, allowance, hours } = input
-  const underWayMs = Math.max(1, nowMs - Math.floor(nowMs / hourMs) * hourMs)
+  const underWayMs = nowMs % hourMs
   const leftMs = Math.max(0, window.to - nowMs)
   const pace = paceOf(hours, underWayMs)
   const more = pace === null ? 0n : expectedMore(hours, pace, nowMs, leftMs)
@@ -50,7 +50,7 @@ export function forecast(input: ForecastInput): Forecast {
 /** Money an hour, at 10⁻¹²; null where nothing was spent yet. */
 function paceOf(hours: readonly bigint[], underWayMs: number): bigint | null {
   const sum = hours.reduce((total, hour) => total + hour, 0n)
-  const knownMs = (hours.length - 1) * hourMs + underWayMs
+  const knownMs = Math.max(1, (hours.length - 1) * hourMs + underWayMs)
   return hours.length === 0 || sum === 0n ? null : (sum * BigInt(hourMs)) / BigInt(Math.round(knownMs))
 }
 

@@ -38,7 +38,11 @@ export async function resolveIncident(
   tenant: string,
   { trigger, about }: Pick<Incident, 'trigger' | 'about'>,
 ): Promise<boolean> {
-  const named = and(eq(alert.tenant, tenant), eq(alert.condition, conditionOf(trigger, about)), isNull(alert.resolvedAt))
+  const named = and(
+    eq(alert.tenant, tenant),
+    eq(alert.condition, conditionOf(trigger, about)),
+    isNull(alert.resolvedAt),
+  )
   const [open] = await tx.select({ id: alert.id }).from(alert).where(named)
   return open ? resolve(tx, ctx, tenant, open.id, await hearing(tx, tenant, trigger)) : false
 }

@@ -102,8 +102,13 @@ export async function webhookStates(tx: Tx, tenant: string, ids: readonly string
   const attempts = await tx
     .select({
       webhook: webhookDelivery.webhook,
-      arrivedMs: sql<number>`coalesce(extract(epoch from max(${webhookDelivery.deliveredAt})) * 1000, 0)`.mapWith(Number),
-      failedMs: sql<number>`coalesce(extract(epoch from max(${webhookDelivery.lastAttemptAt}) filter (where ${troubled})) * 1000, 0)`.mapWith(Number),
+      arrivedMs: sql<number>`coalesce(extract(epoch from max(${webhookDelivery.deliveredAt})) * 1000, 0)`.mapWith(
+        Number,
+      ),
+      failedMs:
+        sql<number>`coalesce(extract(epoch from max(${webhookDelivery.lastAttemptAt}) filter (where ${troubled})) * 1000, 0)`.mapWith(
+          Number,
+        ),
     })
     .from(webhookDelivery)
     .where(and(own, isNotNull(webhookDelivery.lastAttemptAt)))

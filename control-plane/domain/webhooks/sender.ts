@@ -199,9 +199,7 @@ async function writeBody(tx: Tx, row: DeliveryRow): Promise<string> {
   return text
 }
 
-type Outcome = Partial<
-  Pick<DeliveryRow, 'nextAt' | 'attempts' | 'status' | 'fault' | 'deliveredAt' | 'lastAttemptAt'>
->
+type Outcome = Partial<Pick<DeliveryRow, 'nextAt' | 'attempts' | 'status' | 'fault' | 'deliveredAt' | 'lastAttemptAt'>>
 
 /** 2xx is delivered; 410 says that nobody listens there any more; all else is tried again until the attempts are used up. */
 function outcomeOf(row: DeliveryRow, posted: Posted, nowMs: number): Outcome {

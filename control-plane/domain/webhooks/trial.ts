@@ -28,7 +28,8 @@ export async function webhookTest(
     resource: _,
     ...written
   } = await mintOnce<Delivery>(ctx, actor, mint, ['config:write'], async (tx, lookup, _tenant, errors) => {
-    if (!isSent(input.event)) errors.push(invalidInput(['event'], `${input.event} is of the stream itself and is not sent`))
+    if (!isSent(input.event))
+      errors.push(invalidInput(['event'], `${input.event} is of the stream itself and is not sent`))
     await lookup.load([input.webhook])
     const webhook = lookup.find(input.webhook)
     if (webhook?.kind !== 'webhook') return void errors.push(notFound(['webhook'], input.webhook))

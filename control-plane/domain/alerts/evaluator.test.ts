@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mintId } from '../../../schema/ids.ts'
+import type { Actor } from '../actor.ts'
+import { acceptRecords } from '../ingest.ts'
+import { apiKeyIssue } from '../keys.ts'
+import { numberPending } from '../sequencer.ts'
+import { declareAll, TestChain, type TestContext, testContext, testInstance, testTenant } from '../test-context.ts'
+import { alertAcknowledge, listAlerts } from './alerts.ts'
+import { evaluateTenant, startEvaluator } from './evaluator.ts'
+
+let ctx: TestContext
+beforeAll(async () => {
+  ctx = await testContext()
+})
+afterAll(() => ctx.stop())
+
+const alerts = ({ tenant }: Actor, open: boolean | null = true) =>
+  ctx.db.withTenant(tenant, async (tx) => (await listAlerts(tx, tenant, { open, first: 50 })).rows)
+
+async function ruled(on: string, more: object = {}) {
+  const { owner } = await testTenant(ctx)
+  const declared = await declareAll(ctx, owner, [['alertRule', { name: 'r', scope: owner.tenant, on, ...more }]])
+  expect(declared.errors).toEqual([])
+  return { owner, rule: declared.resources[0]! }
+}
+
+async function requests(owner: Actor, outcomes: ('COMPLETED' | 'FAILED')[]) {
+  const edge = await testInstance(ctx, owner, `edge-${outcomes.length}-${Math.random().toString(36).slice(2)}`)
+  const chain = new TestChain(edge)
+  const records = outcomes.map((outcome) => chain.next({ outcome, at: ctx.clock.now() }))
+  await acceptRecords(ctx, edge.instance, { tenant: owner.tenant, epoch: edge.epoch, from: 0, records })
+  await numberPending(ctx, owner.tenant)
+  return { edge, chain }
+}
+
+describe('the evaluator', () => {
+  it('raises what holds once, however many control planes look, and resolves it when it is over', async () => {
+    const { owner, rule } = await ruled('ERROR_RATE', { threshold: '50', severity: 'CRITICAL' })
+    await requests(owner, new Array(30).fill('FAILED'))
+    const evaluators = await Promise.all([startEvaluator(ctx), startEvaluator(ctx), startEvaluator(ctx)])
+    await Promise.all(evaluators.map((one) => one.evaluate()))
+    await evaluators[0]!.evaluate()
+    const [alert, ...more] = await alerts(owner)
+    expect(more).toEqual([])
+    expect(alert).toMatchObject({ rule: rule.id, trigger: 'ERROR_RATE', severity: 'CRITICAL', subject: owner.tenant })
+    expect(alert!.figures).toEqual({ requests: '30', failed: '30', percent: '100' })
+    ctx.clock.nowMs += 6 * 60_000
+    await evaluators[1]!.evaluate()
+    expect(await alerts(owner)).toEqual([])
+    expect(await alerts(owner, false)).toMatchObject([{ id: alert!.id, resolvedAt: new Date(ctx.clock.nowMs) }])
+    await Promise.all(evaluators.map((one) => one.stop()))
+  })
+
+  it('ends the alerts of a rule that was archived', async () => {
+    const { owner } = await ruled('ERROR_RATE')
+    await requests(owner, new Array(30).fill('FAILED'))
+    await evaluateTenant(ctx, owner.tenant, true)
+    expect(await alerts(owner)).toHaveLength(1)
+    const gone = await declareAll(ctx, owner, [['alertRule', { name: 'r', on: 'BURN_RATE' }]])
+    expect(gone.errors).toEqual([])
+    await evaluateTenant(ctx, owner.tenant, false)
+    expect(await alerts(owner)).toEqual([])
+  })
+
+  it('tells of keys before they expire, and of planes that are not heard', async () => {
+    const { owner } = await ruled('API_KEY_EXPIRING')
+    await declareAll(ctx, owner, [
+      ['principal', { name: 'p' }],
+      ['alertRule', { name: 'planes', scope: owner.tenant, on: 'DATA_PLANE_BEHIND', threshold: '5' }],
+    ])
+    const key = { kind: 'ADMIN' as const, principal: 'principal/p' }
+    const inDays = (days: number) => new Date(ctx.clock.now() + days * 86_400_000).toISOString()
+    await apiKeyIssue(ctx, owner, { ...key, idempotencyKey: 'a', name: 'soon', expiresAt: inDays(6) })
+    await apiKeyIssue(ctx, owner, { ...key, idempotencyKey: 'b', name: 'late', expiresAt: inDays(60) })
+    await evaluateTenant(ctx, owner.tenant, true)
+    expect((await alerts(owner)).map(({ summary }) => summary)).toEqual([
+      `api-key/soon expires at ${new Date(ctx.clock.nowMs + 6 * 86_400_000).toISOString()}`,
+    ])
+    await testInstance(ctx, owner, 'edge')
+    ctx.clock.nowMs += 6 * 60_000
+    await evaluateTenant(ctx, owner.tenant, true)
+    const told = (await alerts(owner)).map(({ summary }) => summary)
+    expect(told).toContain('data-plane/edge has not run the newest configuration for 6 minutes')
+  })
+})
+
+describe('an alert', () => {
+  it('of a quarantined chain needs no rule', async () => {
+    const { owner } = await testTenant(ctx)
+    const { edge } = await requests(owner, ['COMPLETED'])
+    const forged = new TestChain(edge).next({ id: mintId('request'), costUnits: 5n, at: ctx.clock.now() })
+    const batch = { tenant: owner.tenant, epoch: edge.epoch, from: 0, records: [forged] }
+    expect(await acceptRecords(ctx, edge.instance, batch)).toMatchObject({ refused: true, head: null })
+    expect(await alerts(owner)).toMatchObject([
+      { rule: null, trigger: 'RECORDS_QUARANTINED', severity: 'CRITICAL', subject: edge.dataPlane },
+    ])
+  })
+
+  it('is acknowledged by who was first, and by nobody who may not change anything', async () => {
+    const { owner } = await ruled('ERROR_RATE')
+    await requests(owner, new Array(20).fill('FAILED'))
+    await evaluateTenant(ctx, owner.tenant, true)
+    const [{ id }] = (await alerts(owner)) as [{ id: string }]
+    const viewer = { ...owner, permissions: new Set(['event:read'] as const) }
+    expect(await alertAcknowledge(ctx, viewer, { alert: id })).toMatchObject({
+      errors: [{ code: 'NOT_PERMITTED' }],
+      alert: null,
+    })
+    const seen = await alertAcknowledge(ctx, owner, { alert: id, note: 'on it' })
+    expect(seen).toMatchObject({
+      errors: [],
+      alert: { id, acknowledgedBy: { id: owner.id } },
+      audit: { reason: 'on it' },
+    })
+    expect(await alertAcknowledge(ctx, owner, { alert: id })).toMatchObject({ errors: [], audit: null, alert: { id } })
+    expect(await alertAcknowledge(ctx, owner, { alert: mintId('alert') })).toMatchObject({
+      errors: [{ code: 'NOT_FOUND' }],
+    })
+    expect(await alerts(owner)).toHaveLength(1)
+  })
+})
