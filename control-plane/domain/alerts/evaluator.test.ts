@@ -100,7 +100,7 @@ describe('an alert', () => {
     const { owner } = await ruled('ERROR_RATE')
     await requests(owner, new Array(20).fill('FAILED'))
     await evaluateTenant(ctx, owner.tenant, true)
-    const [{ id }] = (await alerts(owner)) as [{ id: string }]
+    const { id } = (await alerts(owner))[0]!
     const viewer = { ...owner, permissions: new Set(['event:read'] as const) }
     expect(await alertAcknowledge(ctx, viewer, { alert: id })).toMatchObject({
       errors: [{ code: 'NOT_PERMITTED' }],

@@ -30,7 +30,7 @@ async function house(spec: object = {}): Promise<House> {
   const declared = await declareAll(ctx, owner, [
     ['webhook', { name: 'pager', url: 'https://hooks.example/a', ...spec }],
   ])
-  const [{ id }] = declared.resources as [{ id: string }]
+  const { id } = declared.resources[0]!
   const { secret } = await rotate(owner, 'first')
   return { owner, webhook: id, secret: secret! }
 }
