@@ -1,7 +1,20 @@
+import type { Resource } from '../../../schema/config/index.ts'
 import type { Tx } from '../../db/database.ts'
+import { balancesOf } from '../ledger/balance.ts'
 import type { BudgetStanding } from './standing.ts'
 
-/** Where every counter of every live budget stands, read from the ledger. */
-export async function standingsOf(_tx: Tx, _tenant: string, _nowMs: number): Promise<BudgetStanding[]> {
-  return []
+/** Where every counter of these budgets stands in the ledger. What left a ring counts no longer. */
+export async function standingsOf(
+  tx: Tx,
+  tenant: string,
+  budgets: readonly Resource<'budget'>[],
+  nowMs: number,
+): Promise<BudgetStanding[]> {
+  if (budgets.length === 0) return []
+  const byId = new Map(budgets.map((budget) => [budget.id, budget]))
+  const balances = await balancesOf(tx, tenant, { budgets: [...byId.keys()], nowMs })
+  return balances.map(({ budget, subject, window, limit, adjustments, spent, released, available }) => ({
+    ...{ budget: byId.get(budget)!, subject, window, limit, adjustments, available },
+    spent: spent - released,
+  }))
 }

@@ -1,5 +1,7 @@
+import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { mintId } from '../../../schema/ids.ts'
+import { budgetCounter, lease } from '../../db/tables.ts'
 import type { Actor } from '../actor.ts'
 import { acceptRecords } from '../ingest.ts'
 import { apiKeyIssue } from '../keys.ts'
@@ -81,6 +83,104 @@ describe('the evaluator', () => {
     await evaluateTenant(ctx, owner.tenant, true)
     const told = (await alerts(owner)).map(({ summary }) => summary)
     expect(told).toContain('data-plane/edge has not run the newest configuration for 6 minutes')
+  })
+})
+
+describe('rules on a budget', () => {
+  const day = 86_400_000
+  const triggers = ['BUDGET_THRESHOLD', 'BUDGET_EXHAUSTED', 'BURN_RATE', 'BUDGET_FORECAST']
+
+  /** A budget of 100 a day on a project, with rules on its team; `spend` posts what a record of the project cost. */
+  async function budgeted() {
+    const { owner } = await testTenant(ctx)
+    const declared = await declareAll(ctx, owner, [
+      ['team', { name: 't' }],
+      ['project', { name: 'p', team: 'team/t' }],
+      [
+        'budget',
+        { name: 'b', scope: 'project/p', limit: { amount: '100', currency: 'USD' }, period: 'DAY', thresholds: [50] },
+      ],
+      ...triggers.map((on): ['alertRule', object] => ['alertRule', { name: on, scope: 'team/t', on }]),
+    ] as Parameters<typeof declareAll>[2])
+    expect(declared.errors).toEqual([])
+    const { id: budget } = declared.resources.find(({ kind }) => kind === 'budget')!
+    const { id: project } = declared.resources.find(({ kind }) => kind === 'project')!
+    const edge = await testInstance(ctx, owner)
+    const chain = new TestChain(edge)
+    let from = 0
+    const spend = async (cents: number) => {
+      const costUnits = BigInt(cents) * 10_000_000_000n
+      const records = [chain.next({ project, costUnits, at: ctx.clock.now() })]
+      await acceptRecords(ctx, edge.instance, { tenant: owner.tenant, epoch: edge.epoch, from: from++, records })
+      await numberPending(ctx, owner.tenant)
+      await post(owner.tenant, budget, edge.instance, cents)
+    }
+    const told = async () => {
+      await evaluateTenant(ctx, owner.tenant, true)
+      return new Set((await alerts(owner)).map(({ trigger }) => trigger))
+    }
+    return { owner, budget, spend, told }
+  }
+
+  /** As posting does it, on a lease of this instance. */
+  async function post(tenant: string, budget: string, instance: string, cents: number) {
+    const from = Math.floor(ctx.clock.now() / day) * day
+    const place = { tenant, budget, subject: '', windowFrom: from, windowTo: from + day }
+    const createdAt = new Date(ctx.clock.now())
+    const amount = String(cents / 100)
+    await ctx.db.withTenant(tenant, async (tx) => {
+      await tx
+        .insert(budgetCounter)
+        .values({ ...place, createdAt, limit: '100' })
+        .onConflictDoNothing()
+      await tx
+        .insert(lease)
+        .values({ ...place, instance, epoch: 1, rolling: false, createdAt, granted: amount, posted: amount })
+        .onConflictDoUpdate({
+          target: [
+            lease.tenant,
+            lease.budget,
+            lease.subject,
+            lease.windowFrom,
+            lease.windowTo,
+            lease.instance,
+            lease.epoch,
+          ],
+          set: { granted: sql`${lease.granted} + ${amount}`, posted: sql`${lease.posted} + ${amount}` },
+        })
+    })
+  }
+
+  it('tell of a burn rate within a minute, and not of one dear request', async () => {
+    ctx.clock.nowMs = Math.ceil(ctx.clock.nowMs / day) * day + 1_000
+    const { spend, told } = await budgeted()
+    await spend(2_000)
+    expect(await told()).toEqual(new Set())
+    ctx.clock.nowMs += 120_000
+    // Half a cent a second lasts half a day; twenty of them do not last the hour.
+    for (let second = 0; second < 60; second += 5) {
+      ctx.clock.nowMs += 5_000
+      await spend(100)
+    }
+    expect(await told()).toEqual(new Set(['BURN_RATE']))
+    ctx.clock.nowMs += 2 * 3_600_000
+    expect(await told()).toEqual(new Set(['BUDGET_FORECAST']))
+  })
+
+  it('tell of thresholds, of what is foretold, and of the end; and begin anew with the window', async () => {
+    ctx.clock.nowMs = Math.ceil(ctx.clock.nowMs / day) * day
+    const { owner, budget, spend, told } = await budgeted()
+    for (let hour = 0; hour < 6; hour++) {
+      await spend(900)
+      ctx.clock.nowMs += 3_600_000
+    }
+    expect(await told()).toEqual(new Set(['BUDGET_THRESHOLD', 'BUDGET_FORECAST']))
+    expect((await alerts(owner)).every(({ subject }) => subject === budget)).toBe(true)
+    await spend(4_600)
+    expect(await told()).toEqual(new Set(['BUDGET_THRESHOLD', 'BUDGET_FORECAST', 'BUDGET_EXHAUSTED']))
+    ctx.clock.nowMs += day
+    expect((await told()).has('BUDGET_EXHAUSTED')).toBe(false)
+    expect((await told()).has('BUDGET_THRESHOLD')).toBe(false)
   })
 })
 

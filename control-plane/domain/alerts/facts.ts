@@ -9,7 +9,7 @@ import type { Dimensions } from '../measures.ts'
 import { liveResources } from '../resources.ts'
 import { standingsOf } from './balances.ts'
 import { hourSlices, minuteSlices } from './burn-rate.ts'
-import { treeOf } from './coverage.ts'
+import { isWithin, treeOf } from './coverage.ts'
 import { forecastOf } from './forecast-facts.ts'
 import type { Facts, SpentSlice } from './judge.ts'
 
@@ -19,11 +19,14 @@ type Rule = Resource<'alertRule'>
 export async function gatherFacts(tx: Tx, tenant: string, rules: readonly Rule[], nowMs: number): Promise<Facts> {
   const wanted = new Set(rules.map(({ spec }) => spec.on))
   const asks = (...some: AlertTrigger[]) => some.some((trigger) => wanted.has(trigger))
-  const standings = rules.some(({ spec }) => budgetTriggers.has(spec.on)) ? await standingsOf(tx, tenant, nowMs) : []
+  const ofBudgets = rules.filter(({ spec }) => budgetTriggers.has(spec.on))
+  const budgets = ofBudgets.length > 0 ? await liveResources(tx, tenant, ['budget']) : []
   const keys = asks('API_KEY_EXPIRING') ? await expiringKeys(tx, tenant, nowMs) : []
+  const tree = treeOf(await scopesOf(tx, tenant, budgets, keys))
+  const covered = budgets.filter((one) => ofBudgets.some((rule) => isWithin(rule.spec.scope, one.spec.scope, tree)))
+  const standings = await standingsOf(tx, tenant, covered, nowMs)
   return {
-    ...{ nowMs, standings },
-    tree: treeOf(await scopesOf(tx, tenant, standings, keys)),
+    ...{ nowMs, standings, tree },
     forecasts: asks('BUDGET_FORECAST') ? await forecastsOf(tx, tenant, standings, nowMs) : new Map(),
     minute: asks('BURN_RATE') ? await lastMinute(tx, tenant, nowMs) : [],
     hour: asks('BURN_RATE', 'ERROR_RATE') ? await lastHour(tx, tenant, nowMs) : [],
@@ -34,8 +37,9 @@ export async function gatherFacts(tx: Tx, tenant: string, rules: readonly Rule[]
 }
 
 /** Parents of the scopes that are spoken of; keys only where a budget or an expiry is of one. */
-async function scopesOf(tx: Tx, tenant: string, standings: Facts['standings'], keys: Resource<'apiKey'>[]) {
-  const named = [...new Set(standings.map(({ budget }) => budget.spec.scope))]
+async function scopesOf(tx: Tx, tenant: string, budgets: Resource<'budget'>[], keys: Resource<'apiKey'>[]) {
+  if (budgets.length + keys.length === 0) return []
+  const named = [...new Set(budgets.map(({ spec }) => spec.scope))]
   const some = await liveResources(tx, tenant, ['project', 'model'])
   if (!named.some((scope) => scope.startsWith('key_'))) return [...some, ...keys]
   const rows = await tx
