@@ -20,6 +20,7 @@ beforeAll(async () => {
     masterKey: 'a master key of at least thirty-two characters',
     host: '127.0.0.1',
     port: 0,
+    privateHosts: ['127.0.0.1'],
     clock: systemClock,
     log: () => {},
   })
@@ -181,6 +182,20 @@ name: case-b
 scope: label/case=b
 mode: OBSERVE
 spec: { routing: { allowAliases: [alias/tiny] } }
+---
+kind: Webhook
+name: pager
+url: https://hooks.example/sluice?team=core
+events: [CONFIG_CHANGED, ALERT_RAISED]
+paused: true
+---
+kind: AlertRule
+name: fast
+scope: team/core
+on: BURN_RATE
+threshold: "14.40"
+severity: CRITICAL
+webhooks: [webhook/pager]
 `
 
 describe('files', () => {
@@ -424,6 +439,38 @@ describe('keys', () => {
     const wrong = await sluice(['dump'], { env: { SLUICE_ADMIN_TOKEN: 'sla_wrong' } })
     expect(wrong.code).toBe(3)
     expect(wrong.stderr).toMatch(/UNAUTHENTICATED .*\(request cor_/)
+  })
+})
+
+describe('webhooks and alerts', () => {
+  it('are signed with a secret that is shown once, and tried by a test', async () => {
+    const got: Headers[] = []
+    const receiver = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      fetch({ headers }) {
+        got.push(headers)
+        return new Response(null, { status: 204 })
+      },
+    })
+    const hook = file('hook.yaml', `kind: Webhook\nname: tried\nurl: ${receiver.url}\n`)
+    await ok(['apply', '-f', hook, '--yes'])
+    const early = await sluice(['webhook', 'test', 'tried'])
+    expect([early.code, early.stderr]).toEqual([3, expect.stringContaining('webhookSecretRotate')])
+    const secret = await ok(['webhook', 'secret', 'tried'])
+    expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=\n$/)
+    const tested = JSON.parse(await ok(['webhook', 'test', 'webhook/tried', '-o', 'json']))
+    expect(tested).toMatchObject({ delivered: true, status: 204, attempts: 1, fault: null })
+    expect(got.map((headers) => headers.get('webhook-id'))).toEqual([tested.id])
+    expect(await ok(['webhook', 'test', 'tried', '--event', 'CONFIG_CHANGED'])).toBe('webhook/tried took it: 204.\n')
+    await receiver.stop(true)
+    const failing = await sluice(['webhook', 'test', 'tried'])
+    expect([failing.code, failing.stdout]).toEqual([1, expect.stringContaining('NO_ANSWER')])
+  })
+
+  it('are listed, also where there are none', async () => {
+    expect(JSON.parse(await ok(['alert', 'list', '--all', '-o', 'json']))).toEqual([])
+    await ok(['alert', 'list'])
   })
 })
 

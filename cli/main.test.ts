@@ -45,6 +45,9 @@ describe('the command line', () => {
     ['key', 'rotate'],
     ['key', 'revoke'],
     ['key', 'list'],
+    ['webhook', 'secret'],
+    ['webhook', 'test'],
+    ['alert', 'list'],
   ]
   it.each(words)('shows an example with the help of %s %s', async (...typed) => {
     const io = testIo()

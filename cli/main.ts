@@ -44,6 +44,17 @@ const commands: Record<string, Row | Group> = {
       list: ['Show keys and their state', () => load(import('./commands/key-list.ts'))],
     },
   },
+  webhook: {
+    description: 'Where events and alerts are sent.',
+    commands: {
+      secret: ['Make the secret that deliveries are signed with', () => load(import('./commands/webhook-secret.ts'))],
+      test: ['Send one event that says it is a test', () => load(import('./commands/webhook-test.ts'))],
+    },
+  },
+  alert: {
+    description: 'What somebody is to know.',
+    commands: { list: ['Show what is open', () => load(import('./commands/alert-list.ts'))] },
+  },
   price: {
     description: 'What models cost.',
     commands: {
