@@ -96,6 +96,7 @@ export type LeaseShortage = z.output<typeof shortage>
  * configuration is older than its end. FENCED: the link is not the instance's newest.
  */
 export const leaseRefusals = ['SHORT', 'RECOVERING', 'NO_BUDGET', 'FENCED'] as const
+export type LeaseRefusal = (typeof leaseRefusals)[number]
 
 /** Answers a call: the leases it spoke of or granted, and why nothing was granted where something was wanted. */
 export const leaseAnswer = z.object({
