@@ -2,9 +2,11 @@ import type { Outcome, RecordAttempt } from '../schema/flight-record.ts'
 import { mintId } from '../schema/ids.ts'
 import { isRefusal, type Refusal, refusals, refuse } from '../schema/refusals.ts'
 import type { AnswerHead, Arrival } from './arrival.ts'
-import { type Attempt, prepare, settle } from './attempt.ts'
+import { type Attempt, begin, type Capped, type Prepared, prepare, settle } from './attempt.ts'
 import { authenticate, checkKey } from './authenticate.ts'
 import type { Breakers } from './breakers.ts'
+import { type Downgraded, tierTargets } from './budgets/downgrade.ts'
+import { cappedOutput, exhausted, mayAfford, strictestOf } from './budgets/shortage.ts'
 import { type AdmittedRequest, isFault, type UpstreamError } from './codecs/codec.ts'
 import { countersAt, countersOf } from './counters/book.ts'
 import { guard } from './guard.ts'
@@ -14,15 +16,15 @@ import type { LabelValues } from './labels/values.ts'
 import { type Plan, plan, usableAliases } from './plan.ts'
 import { type Judgement, judge } from './policies/judgement.ts'
 import { permit } from './policies/permit.ts'
-import type { BudgetCounter, Ports, UpstreamRequest } from './ports.ts'
+import type { BudgetCounter, Ports, Reservation, ReservationNeed, Shortage, UpstreamRequest } from './ports.ts'
 import { draftRecord, recordText } from './record.ts'
-import { route } from './route.ts'
+import { reroute, route } from './route.ts'
 import { noteFailed, noteTrying, noteWell } from './routing/health.ts'
 import type { Itinerary } from './routing/itinerary.ts'
 import type { Latencies } from './routing/latencies.ts'
 import { paceOf } from './routing/pace.ts'
 import type { Target } from './routing/target.ts'
-import type { FoundKey, RunningTarget } from './snapshot/running.ts'
+import type { FoundKey, RunningBudget } from './snapshot/running.ts'
 
 /** The stages up to where a request leaves. */
 export type Stage = 'AUTHENTICATE' | 'PLAN' | 'GUARD' | 'ROUTE' | 'ENCODE'
@@ -63,7 +65,11 @@ export class Exchange {
   closed = false
   /** Told once, when the exchange has closed. */
   onClosed: (() => void) | undefined
+  /** Set where a budget sent it to another tier. */
+  downgraded: Downgraded | undefined
   #upstreamMs = 0
+  /** While money is waited for. */
+  #waiting: AbortController | undefined
   /** Those that do not depend on the target. */
   #counters: readonly BudgetCounter[] | undefined
 
@@ -112,7 +118,7 @@ export class Exchange {
     this.judgement = judge(planned, labels.exact, this.arrival.dialect, admitted)
     const permitted = permit(planned.alias, this.judgement, () => usableAliases(found, nowMs).map(({ name }) => name))
     if (isRefusal(permitted)) return this.refuse(permitted)
-    this.itinerary = this.routeTo(permitted, planned, labels.exact)
+    this.itinerary = route(this.routed, permitted, this.seen)
     const { refusal } = this.itinerary
     if (refusal) return this.countHere(admitted, planned) ? 'tell' : this.refuse(refusal)
     return 'relay'
@@ -127,26 +133,87 @@ export class Exchange {
     return this.told !== undefined
   }
 
-  /** Reserves for one attempt, encodes it from the admitted request, and writes the intent before anything is sent. */
-  attempt(): UpstreamRequest | 'refuse' {
+  /**
+   * Encodes one attempt from the admitted request, reserves for it, and writes the intent before anything is sent. Where money is
+   * missing it is asked and waited for: `giveUp` ends that.
+   */
+  attempt(): UpstreamRequest | 'refuse' | Promise<UpstreamRequest | 'refuse'> {
     this.stage = 'ENCODE'
-    const nowMs = this.ports.clock.now()
-    const { allowLossy } = this.plan!.alias
-    const startedMs = this.ports.clock.monotonic()
-    const attempt = this.prepareNext((target) => {
-      const need = { tenant: this.found!.snapshot.tenant.id, counters: this.countersAt(target), atMs: nowMs }
-      return prepare(target, this.admitted!, allowLossy, need, this.ports.ledger, this.arrival.headers, startedMs)
-    })
-    if (isRefusal(attempt)) return this.refuse(attempt)
+    const prepared = this.prepareNext()
+    if (isRefusal(prepared)) return this.refuse(prepared)
+    const reservation = this.ports.ledger.reserve(this.needOf(prepared))
+    return 'short' in reservation ? this.afford(prepared) : this.begin(prepared, reservation)
+  }
+
+  /** Ends the wait for money: the client has left, or the exchange's time is over. */
+  giveUp(): void {
+    this.#waiting?.abort()
+  }
+
+  private begin(prepared: Prepared, reservation: Reservation): UpstreamRequest | 'refuse' {
+    const { clock, recorder, ledger } = this.ports
+    const nowMs = clock.now()
+    const startedMs = clock.monotonic()
+    const attempt = begin(prepared, reservation, nowMs, startedMs)
     this.attempts.push(attempt)
-    const unwritten = this.ports.recorder.intend(draftRecord(this, nowMs, startedMs)!)
+    const unwritten = recorder.intend(draftRecord(this, nowMs, startedMs)!)
     if (unwritten) {
-      settle(attempt, 'free', this.ports.ledger)
+      settle(attempt, 'free', ledger)
       return this.refuse(unwritten)
     }
     attempt.target.tries++
     noteTrying(this.breakers, attempt.target)
     return attempt.request
+  }
+
+  private async afford(prepared: Prepared): Promise<UpstreamRequest | 'refuse'> {
+    const waiting = new AbortController()
+    this.#waiting = waiting
+    const paid = await this.pay(prepared, waiting.signal)
+    this.#waiting = undefined
+    if (!('short' in paid)) {
+      if (!waiting.signal.aborted) return this.begin(paid.prepared, paid.reservation)
+      this.ports.ledger.void(paid.reservation)
+    }
+    if (this.clientLeft) return 'refuse'
+    return this.refuse('short' in paid ? exhausted(paid, this.found!.snapshot.tenant.currency) : paidLate)
+  }
+
+  /** Asks and waits for what is missing; still short, the strictest of the short budgets says what is done instead. */
+  private async pay(prepared: Prepared, signal: AbortSignal, known?: Shortage): Promise<Paid | Shortage> {
+    const isHopeless = known !== undefined && !mayAfford(known, prepared)
+    const reservation = isHopeless ? known : await this.ports.ledger.fund(this.needOf(prepared), signal)
+    if (!('short' in reservation)) return { prepared, reservation }
+    if (reservation.reason || signal.aborted) return reservation
+    const budget = strictestOf(reservation)
+    if (budget.action === 'CAP') return this.payCapped(prepared, reservation, budget, signal)
+    if (budget.action === 'DOWNGRADE' && !this.downgraded) return this.payLess(prepared, reservation, budget, signal)
+    return reservation
+  }
+
+  /** With as much output as there is money for. */
+  private async payCapped(prepared: Prepared, short: Shortage, budget: RunningBudget, signal: AbortSignal) {
+    const outputTokens = cappedOutput(short, prepared)
+    if (outputTokens === undefined) return short
+    const capped = this.prepareAt(prepared.target, { budget: budget.id, outputTokens })
+    if (isRefusal(capped)) return short
+    const reservation = await this.ports.ledger.fund(this.needOf(capped), signal)
+    return 'short' in reservation ? reservation : { prepared: capped, reservation }
+  }
+
+  /** The exchange goes on with the models of the budget's tier, the cheapest that there is money for first; once. */
+  private async payLess({ target }: Prepared, short: Shortage, budget: RunningBudget, signal: AbortSignal) {
+    this.downgraded = { budget: budget.id, from: target.model }
+    const targets = tierTargets(budget, this.found!.snapshot, this.judgement)
+    const itinerary = reroute(this.routed, targets, this.seen, `downgraded ${budget.id} from ${target.model.id}`)
+    this.itinerary = itinerary
+    for (; itinerary.targets.length > 0 && !signal.aborted; itinerary.targets.shift()) {
+      const cheaper = this.prepareAt(itinerary.targets[0]!)
+      if (isRefusal(cheaper)) continue
+      const paid = await this.pay(cheaper, signal, short)
+      if (!('short' in paid)) return paid
+    }
+    return short
   }
 
   /** Looks at status and headers: relay, retry elsewhere, refuse. */
@@ -233,9 +300,25 @@ export class Exchange {
   leave(): 'cancel' | 'drain' {
     this.clientLeft = true
     this.outcome = 'CANCELLED'
-    if (!this.served) return 'cancel'
+    if (!this.served || this.served.settled) return 'cancel'
     const { provider } = this.served.target.model
     return this.admitted!.streamed || provider.selfHosted || provider.platform === 'ECHO' ? 'cancel' : 'drain'
+  }
+
+  /** Why the newest attempt went where it did, for the record: codes, figures and ids. */
+  get routeReason(): string | null {
+    const { itinerary, served } = this
+    if (!itinerary || !served?.capped) return itinerary?.reason ?? null
+    return `${itinerary.reason}; capped ${served.capped.budget} ${served.capped.outputTokens}`
+  }
+
+  /** What budgets made of the request, for the client; undefined where they changed nothing. */
+  get diversion(): string | undefined {
+    const { downgraded, served } = this
+    if (!served || (!downgraded && !served.capped)) return undefined
+    const from = downgraded && `downgraded from ${downgraded.from.name}`
+    const cap = served.capped && `capped at ${served.capped.outputTokens} tokens`
+    return [from, cap].filter(Boolean).join('; ')
   }
 
   /** The newest attempt. */
@@ -284,14 +367,17 @@ export class Exchange {
     return 'refuse'
   }
 
-  private routeTo(
-    permitted: readonly RunningTarget[],
-    plan: Plan,
-    labels: Readonly<Record<string, string>>,
-  ): Itinerary {
-    const { arrival, breakers, latencies, random, startedAtMs, startedMs } = this
-    const routed = { plan, labels, dialect: arrival.dialect, request: this.admitted!, headers: arrival.headers }
-    return route(routed, permitted, { breakers, latencies, random, nowMs: startedAtMs, monotonicMs: startedMs })
+  private get routed() {
+    const { arrival, plan, labels, admitted } = this
+    return {
+      ...{ plan: plan!, labels: labels!.exact, dialect: arrival.dialect, request: admitted! },
+      headers: arrival.headers,
+    }
+  }
+
+  private get seen() {
+    const { breakers, latencies, random, startedAtMs, startedMs } = this
+    return { breakers, latencies, random, nowMs: startedAtMs, monotonicMs: startedMs }
   }
 
   /** Every counter of a budget that an attempt at this target falls under. */
@@ -302,13 +388,27 @@ export class Exchange {
     return placed.length === 0 ? this.#counters : [...this.#counters, ...placed]
   }
 
+  private needOf({ counters, cost }: Prepared): ReservationNeed {
+    return { tenant: this.found!.snapshot.tenant.id, counters, ceiling: cost, atMs: this.ports.clock.now() }
+  }
+
+  private prepareAt(target: Target, capped: Capped | null = null): Prepared | Refusal {
+    const admitted = this.admitted!
+    const trying = {
+      ...{ admitted, allowLossy: this.plan!.alias.allowLossy, clientHeaders: this.arrival.headers },
+      atMs: this.ports.clock.now(),
+    }
+    // A count costs nothing, so nothing counts it.
+    return prepare(target, trying, admitted.operation === 'count' ? uncounted : this.countersAt(target), capped)
+  }
+
   /** The next target in turn; one that cannot express the request leaves the itinerary, while another is there. */
-  private prepareNext(prepareFor: (target: Target) => Attempt | Refusal): Attempt | Refusal {
+  private prepareNext(): Prepared | Refusal {
     const itinerary = this.itinerary!
     for (;;) {
-      const attempt = prepareFor(itinerary.targets[0]!)
-      const passes = isRefusal(attempt) && attempt.refused === 'unsupported_feature'
-      if (!passes || !itinerary.passOver('unsupported_feature')) return attempt
+      const prepared = this.prepareAt(itinerary.targets[0]!)
+      const passes = isRefusal(prepared) && prepared.refused === 'unsupported_feature'
+      if (!passes || !itinerary.passOver('unsupported_feature')) return prepared
     }
   }
 
@@ -338,6 +438,14 @@ export class Exchange {
     attempt.entry.cause = cause
   }
 }
+
+interface Paid {
+  readonly prepared: Prepared
+  readonly reservation: Reservation
+}
+
+const uncounted: readonly BudgetCounter[] = Object.freeze([])
+const paidLate = refuse('ledger_unavailable', 'The money came when the time that the route allows was over.')
 
 /** Nothing bounds what a compressed answer unpacks to: it is asked for plain, and taken only so. */
 const encodedAnswer: UpstreamError = {

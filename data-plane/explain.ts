@@ -78,7 +78,7 @@ export async function explain(question: ExplainQuestion): Promise<Explanation | 
   const ports = portsOf(snapshot, question)
   const random = question.random ?? (() => 0)
   const exchange = new Exchange(arrival, ports, new Breakers(), new Latencies(), new LabelValues(), random)
-  if ((await exchange.open()) !== 'refuse') exchange.attempt()
+  if ((await exchange.open()) !== 'refuse') await exchange.attempt()
   return explanationOf(exchange, snapshot)
 }
 
@@ -191,7 +191,11 @@ const tellers: Record<Stage, (exchange: Exchange) => Told> = {
     const { inputTokens, outputTokens } = served?.ceiling ?? {}
     const bound = served && `at most ${inputTokens} input and ${outputTokens ?? 'any number of'} output tokens`
     const lossy = served && served.lossy.length > 0 ? [`without ${served.lossy.join(', ')}`] : []
-    return { because: [target?.model.id ?? null, sheet], detail: sentence([...(bound ? [bound] : []), ...lossy]) }
+    const budgets = (served?.counters ?? []).map(({ of }) => of.id)
+    return {
+      because: [target?.model.id ?? null, sheet, ...budgets],
+      detail: sentence([...(bound ? [bound] : []), ...lossy]),
+    }
   },
 }
 

@@ -16,9 +16,17 @@ const plainer: Partial<Record<Meter, Meter>> = {
   AUDIO_OUTPUT_TOKENS: 'OUTPUT_TOKENS',
 }
 
-const inputMeters: Meter[] = ['INPUT_TOKENS', 'CACHE_WRITE_TOKENS', 'CACHE_WRITE_1H_TOKENS', 'AUDIO_INPUT_TOKENS']
-const outputMeters: Meter[] = ['OUTPUT_TOKENS', 'REASONING_TOKENS', 'AUDIO_OUTPUT_TOKENS']
-const allInput: ReadonlySet<Meter> = new Set([...inputMeters, 'CACHED_INPUT_TOKENS', 'CACHED_AUDIO_INPUT_TOKENS'])
+const inputMeters: Meter[] = [
+  'INPUT_TOKENS',
+  'CACHED_INPUT_TOKENS',
+  'CACHE_WRITE_TOKENS',
+  'CACHE_WRITE_1H_TOKENS',
+  'AUDIO_INPUT_TOKENS',
+  'CACHED_AUDIO_INPUT_TOKENS',
+]
+const outputMeters: Meter[] = ['OUTPUT_TOKENS', 'REASONING_TOKENS']
+const spokenMeters: Meter[] = [...outputMeters, 'AUDIO_OUTPUT_TOKENS']
+const allInput: ReadonlySet<Meter> = new Set(inputMeters)
 
 function rateOf(rates: Rates, meter: Meter): bigint {
   for (let at: Meter | undefined = meter; at; at = plainer[at]) {
@@ -42,9 +50,12 @@ export interface Priced {
 /** A model's prices at the time of the request: its card, or what an unpriced attempt is charged. */
 export type Prices = RateCard | (Unpriced & { ceiling: bigint })
 
-/** What these readings of one attempt cost, exactly. An unpriced attempt costs its declared ceiling, whatever it used. */
-export function price(prices: Prices, readings: Reading[]): Priced {
-  return 'unpriced' in prices ? priceUnpriced(prices.ceiling, readings) : priceByCard(prices, readings)
+/**
+ * What these readings of one attempt cost, exactly, at the rates of the service tier that served it where the sheet has lines for
+ * that one. An unpriced attempt costs its declared ceiling, whatever it used.
+ */
+export function price(prices: Prices, readings: Reading[], serviceTier?: string): Priced {
+  return 'unpriced' in prices ? priceUnpriced(prices.ceiling, readings) : priceByCard(prices, readings, serviceTier)
 }
 
 function priceUnpriced(ceiling: bigint, readings: Reading[]): Priced {
@@ -53,9 +64,10 @@ function priceUnpriced(ceiling: bigint, readings: Reading[]): Priced {
   return { meters: [...free, flat], cost: ceiling }
 }
 
-function priceByCard(card: RateCard, readings: Reading[]): Priced {
+function priceByCard(card: RateCard, readings: Reading[], serviceTier: string | undefined): Priced {
   const inputTokens = readings.reduce((sum, { meter, quantity }) => (allInput.has(meter) ? sum + quantity : sum), 0)
-  const rates = stepRates(card.standard, inputTokens)
+  const table = (serviceTier !== undefined && card.tiers.get(serviceTier)) || card.standard
+  const rates = stepRates(table, inputTokens)
   const perRequest = rates.get('REQUESTS')
   const counted: Reading[] = perRequest
     ? [...readings, { meter: 'REQUESTS', quantity: 1, source: 'REPORTED' }]
@@ -84,28 +96,109 @@ export function expectedCost(
   )
 }
 
-/** The most an attempt can cost: each side at the dearest meter it can reach, over all steps. */
+/** True where no meter of the model has a price: a self-hosted model without a sheet. */
+export function isFree({ standard, tiers }: RateCard): boolean {
+  return standard.rates.size === 0 && standard.steps.length === 0 && tiers.size === 0
+}
+
+/** The most an attempt can cost: each side at the dearest meter it can reach, at the dearest step and service tier. */
 export function ceilingCost(prices: Prices, ceiling: TokenCeiling): bigint {
   if ('unpriced' in prices) return prices.ceiling
-  const card = prices
-  const reachable = [card.standard.rates, ...card.standard.steps.map(({ rates }) => rates)]
-  const dearest = (meters: Meter[]) =>
-    reachable.flatMap((rates) => meters.map((meter) => rateOf(rates, meter))).reduce(larger, 0n)
-  const perRequest = reachable.map((rates) => rateOf(rates, 'REQUESTS')).reduce(larger, 0n)
+  return costOf(dearestRates(prices, ceiling), ceiling)
+}
+
+/** How much output `amount` pays for beside the whole input; below 0 where it does not pay for the input. */
+export function affordableOutput(prices: RateCard, ceiling: TokenCeiling, amount: bigint): number {
+  const dearest = dearestRates(prices, ceiling)
+  const left = amount - costOf(dearest, { ...ceiling, outputTokens: 0 })
+  const rate = rateOfSide(dearest, ceiling)
+  if (left < 0n) return -1
+  return rate === 0n ? Number.MAX_SAFE_INTEGER : Number(left / rate)
+}
+
+/** The dearest rates of one table of rates, found once. */
+interface Dearest {
+  readonly input: bigint
+  readonly output: bigint
+  readonly spoken: bigint
+  readonly request: bigint
+}
+
+const found = new WeakMap<Rates, Dearest>()
+
+function dearestOf(rates: Rates): Dearest {
+  const known = found.get(rates)
+  if (known) return known
+  const dearest = (meters: Meter[]) => meters.map((meter) => rateOf(rates, meter)).reduce(larger, 0n)
+  const made: Dearest = Object.freeze({
+    input: dearest(inputMeters),
+    output: dearest(outputMeters),
+    spoken: dearest(spokenMeters),
+    request: rateOf(rates, 'REQUESTS'),
+  })
+  found.set(rates, made)
+  return made
+}
+
+/** Of all that the request can reach; the rates of one step may be dear for input and those of another for output. */
+function dearestRates(card: RateCard, ceiling: TokenCeiling): Dearest {
+  const { serviceTier, inputTokens } = ceiling
+  const standard = dearestOfTable(card.standard, inputTokens)
+  if (serviceTier === undefined) return standard
+  const asked = serviceTier === 'any' ? [...card.tiers.values()] : [card.tiers.get(serviceTier.name) ?? card.standard]
+  return asked.map((table) => dearestOfTable(table, inputTokens)).reduce(dearer, standard)
+}
+
+function dearestOfTable({ rates, steps }: RateTable, inputTokens: number): Dearest {
+  let dearest = dearestOf(rates)
+  for (const step of steps) if (inputTokens > step.aboveInputTokens) dearest = dearer(dearest, dearestOf(step.rates))
+  return dearest
+}
+
+function dearer(one: Dearest, other: Dearest): Dearest {
+  return {
+    input: larger(one.input, other.input),
+    output: larger(one.output, other.output),
+    spoken: larger(one.spoken, other.spoken),
+    request: larger(one.request, other.request),
+  }
+}
+
+const rateOfSide = (dearest: Dearest, { audioOutput }: TokenCeiling) =>
+  audioOutput === undefined ? dearest.output : dearest.spoken
+
+function costOf(dearest: Dearest, ceiling: TokenCeiling): bigint {
   return (
-    dearest(inputMeters) * BigInt(ceiling.inputTokens) +
-    dearest(outputMeters) * BigInt(ceiling.outputTokens ?? 0) +
-    perRequest
+    dearest.input * BigInt(ceiling.inputTokens) +
+    rateOfSide(dearest, ceiling) * BigInt(ceiling.outputTokens ?? 0) +
+    dearest.request
   )
 }
 
 const larger = (a: bigint, b: bigint) => (a > b ? a : b)
 
-/** The ceiling as readings, for an attempt of which nobody knows what it cost. */
-export function ceilingReadings(ceiling: TokenCeiling): Reading[] {
+/** An attempt of which nobody knows what it cost, at its ceiling: exactly what is reserved for it. */
+export function priceCeiling(prices: Prices, ceiling: TokenCeiling): Priced {
+  const { inputTokens, outputTokens } = ceiling
+  if ('unpriced' in prices) return priceUnpriced(prices.ceiling, ceilingReadings(ceiling))
+  const dearest = dearestRates(prices, ceiling)
+  const counted: [Meter, number, bigint][] = [
+    ['INPUT_TOKENS', inputTokens, dearest.input],
+    ['OUTPUT_TOKENS', outputTokens ?? 0, rateOfSide(dearest, ceiling)],
+    ...(dearest.request > 0n ? [['REQUESTS', 1, dearest.request] as [Meter, number, bigint]] : []),
+  ]
+  const meters = counted.map(
+    ([meter, quantity, rate]): RecordMeter => ({
+      ...{ cost: formatAmount(rate * BigInt(quantity)), meter, quantity, source: 'CEILING' },
+    }),
+  )
+  return { meters, cost: costOf(dearest, ceiling) }
+}
+
+function ceilingReadings({ inputTokens, outputTokens }: TokenCeiling): Reading[] {
   return [
-    { meter: 'INPUT_TOKENS', quantity: ceiling.inputTokens, source: 'CEILING' },
-    { meter: 'OUTPUT_TOKENS', quantity: ceiling.outputTokens ?? 0, source: 'CEILING' },
+    { meter: 'INPUT_TOKENS', quantity: inputTokens, source: 'CEILING' },
+    { meter: 'OUTPUT_TOKENS', quantity: outputTokens ?? 0, source: 'CEILING' },
   ]
 }
 

@@ -1,9 +1,9 @@
-import type { FlightRecord } from '../schema/flight-record.ts'
+import type { FlightRecord, RecordIncident } from '../schema/flight-record.ts'
 import { formatAmount } from '../schema/money.ts'
 import type { Attempt } from './attempt.ts'
 import type { Exchange } from './exchange.ts'
 import { boundLabels } from './labels/read.ts'
-import { ceilingReadings, price } from './pricing.ts'
+import { priceCeiling } from './pricing.ts'
 
 /** What the recorder adds itself: where the record was made, and its place in the chain. */
 type RecorderFields =
@@ -44,7 +44,7 @@ export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: numb
     finishReason: textOrNull(served?.decoder.facts.finishReason),
     humanOverride: null,
     id: exchange.id,
-    incident: null,
+    incident: incidentOf(attempts),
     level: 'STANDARD',
     lossy: lossyOf(served),
     meters: paid.flatMap(({ meters }) => meters),
@@ -63,7 +63,7 @@ export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: numb
     requestLabels: exchange.labels?.recorded ?? boundLabels(found),
     reserved: formatAmount(attempts.reduce((sum, { reservation }) => sum + reservation.ceiling, 0n)),
     revision: snapshot.revision,
-    routeReason: exchange.itinerary?.reason ?? null,
+    routeReason: exchange.routeReason,
     snapshotAgeMs: Math.round(found.tenant.ageMs(nowMs)),
     status: exchange.status,
     streamed: exchange.admitted?.streamed ?? false,
@@ -87,11 +87,23 @@ function lossyOf(served: Attempt | undefined): string[] {
   return lost.length === 0 ? lost : [...new Set(lost)].slice(0, lossyMax).map((name) => recordText(name, 200))
 }
 
+/** The first attempt that its provider billed more for than its model's limits allow. Without a hard budget nothing was bounded. */
+function incidentOf(attempts: readonly Attempt[]): RecordIncident | null {
+  const broken = attempts.find(({ isGuarded, settled, cost }) => isGuarded && settled && settled.cost > cost)
+  if (!broken) return null
+  return {
+    code: 'COST_ABOVE_CEILING',
+    cost: formatAmount(broken.settled!.cost),
+    model: broken.target.model.id,
+    reserved: formatAmount(broken.cost),
+  }
+}
+
 const lossyMax = 50
 
 const textOrNull = (text: string | null | undefined) => (text == null ? null : recordText(text, 100))
 
 function presumed(attempt: Attempt) {
-  const { meters, cost } = price(attempt.prices, ceilingReadings(attempt.ceiling))
+  const { meters, cost } = priceCeiling(attempt.prices, attempt.ceiling)
   return { meters, cost, postings: attempt.reservation.atCeiling() }
 }

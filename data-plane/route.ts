@@ -71,6 +71,19 @@ const unmatched = refuse(
   'model',
 )
 
+/**
+ * Where a budget without money sends a request instead: to those of the targets that can be asked, cheapest first. `choice` says what
+ * was left, in codes and ids.
+ */
+export function reroute(routed: Routed, permitted: readonly RunningTarget[], seen: Seen, choice: string): Itinerary {
+  const { route } = routed.plan.alias
+  const omitted: Omitted[] = []
+  const able = ableOf(speakingOf(routed, permitted, omitted), seen, omitted)
+  const order = able.length > 0 ? byCost(able, routed.request, null, seen.nowMs) : { candidates: able, choice: 'none' }
+  const targets = chosen(order.candidates, route.retry.attempts, null, seen.random)
+  return new Itinerary(route, targets, `${choice}; ${order.choice}`, omitted)
+}
+
 /** Those whose provider can be asked at all, each under the provider's name for the model. */
 function speakingOf({ plan, dialect, request }: Routed, permitted: readonly RunningTarget[], omitted: Omitted[]) {
   const speaking: Candidate[] = []
@@ -145,7 +158,7 @@ function chosen(
     return [targetOf(candidates[0]!, candidates[0]!.credentials[0] ?? null)]
   const orders = candidates.map(({ credentials }) => credentialOrder(credentials, session, random))
   const targets: Target[] = []
-  const rounds = Math.min(attempts, Math.max(...orders.map(({ length }) => length)))
+  const rounds = Math.min(attempts, Math.max(0, ...orders.map(({ length }) => length)))
   for (let round = 0; round < rounds; round++)
     for (const [index, one] of candidates.entries()) {
       const credential = orders[index]![round]

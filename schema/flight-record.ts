@@ -31,7 +31,7 @@ export interface FlightRecord {
   finishReason: string | null
   humanOverride: null
   id: string
-  incident: null
+  incident: RecordIncident | null
   instance: string
   level: RecordLevel
   lossy: string[]
@@ -73,6 +73,19 @@ export interface FlightRecord {
   traceId: string | null
   /** Version of the gateway's software. */
   version: string
+}
+
+/**
+ * Something that the operators should hear of. COST_ABOVE_CEILING: the provider billed more than the limits that are declared for
+ * its model allow, so that `cost` of one attempt exceeds what was `reserved` for it; the whole cost is charged.
+ */
+export interface RecordIncident {
+  code: 'COST_ABOVE_CEILING'
+  /** Exact decimal, of the one attempt. */
+  cost: string
+  model: string
+  /** Exact decimal, of the one attempt. */
+  reserved: string
 }
 
 export type RecordLevel = 'STRICT' | 'STANDARD' | 'RELAXED'

@@ -83,6 +83,8 @@ export interface SnapshotModel {
   defaultOutputTokens: number | null
   /** It may think, and bill for it, without showing it. */
   reasoning: boolean
+  /** Its provider billed more than these limits allow: until they are raised, hard budgets refuse it. Absent = it did not. */
+  boundsBroken?: boolean
   bounds: {
     tokensPerMessage: number
     tokensPerTool: number

@@ -48,6 +48,8 @@ export function exchangeHeaders(exchange: Exchange): Record<string, string> {
   const { served, found } = exchange
   if (found) headers['x-sluice-revision'] = String(found.snapshot.revision)
   if (served && !exchange.denial) headers['x-sluice-model'] = served.target.model.name
+  const { diversion } = exchange
+  if (diversion !== undefined && !exchange.denial) headers['x-sluice-route-reason'] = diversion
   if (!exchange.admitted?.streamed && !exchange.denial && served?.settled)
     headers['x-sluice-cost'] = formatAmount(exchange.cost)
   return headers

@@ -1,6 +1,6 @@
 import type { UpstreamError } from '../../data-plane/codecs/codec.ts'
 import type { Exchange, Verdict } from '../../data-plane/exchange.ts'
-import type { Upstream, UpstreamAnswer, UpstreamFailure } from '../../data-plane/ports.ts'
+import type { Upstream, UpstreamAnswer, UpstreamFailure, UpstreamRequest } from '../../data-plane/ports.ts'
 import { type Refusal, refuse } from '../../schema/refusals.ts'
 import { readBoundedText } from '../ports/bounded-text.ts'
 import { denialAnswer, estimateAnswer, exchangeHeaders, nobodyAnswer, refusalAnswer } from './answers.ts'
@@ -102,7 +102,8 @@ export class Drive {
   /** One attempt, up to the first bytes that may be released. */
   async #attempt(): Promise<Step | Verdict> {
     const { exchange, driver } = this
-    const request = exchange.attempt()
+    const begun = exchange.attempt()
+    const request = begun instanceof Promise ? await this.#funded(begun) : begun
     if (request === 'refuse') return request
     const watch = new Watch(driver.watches, this.#deadlineMs)
     this.#watch = watch
@@ -119,6 +120,20 @@ export class Drive {
       return verdict
     }
     return isWhole(exchange, headers) ? this.#wholeAnswer(answer, watch) : this.#firstBytes(answer.body(), watch)
+  }
+
+  /** While money is waited for, the exchange's deadline holds and the client may leave. */
+  async #funded(begun: Promise<UpstreamRequest | 'refuse'>): Promise<UpstreamRequest | 'refuse'> {
+    const watch = new Watch(this.driver.watches, this.#deadlineMs)
+    this.#watch = watch
+    watch.onLasting = () => this.#listen()
+    watch.onAbort = () => this.exchange.giveUp()
+    watch.rest()
+    try {
+      return await begun
+    } finally {
+      watch.done()
+    }
   }
 
   /** A plain answer of a declared length is read at once, without a stream. */

@@ -101,10 +101,31 @@ export interface Encoded {
   headers?: Record<string, string>
 }
 
-/** Tokens that one attempt can come to at most; null where nothing bounds them. */
+/** What one attempt can come to at most. What is absent is not asked for. */
 export interface TokenCeiling {
   inputTokens: number
+  /** Over all answers that are wanted; null where nothing bounds them. */
   outputTokens: number | null
+  /** How many answers are wanted, each with the limit that is sent; absent = one. */
+  answers?: number
+  /** The first field whose price or size nothing bounds: under a hard budget it is refused. */
+  unbounded?: Unbounded
+  /** Beside the standard one: the tier that is asked for, or `any` where the provider chooses. */
+  serviceTier?: AskedTier | 'any'
+  /** The field that asks for spoken answers. */
+  audioOutput?: string
+}
+
+/** `why` completes a sentence that begins with the field: `reads what is not seen here`. */
+export interface Unbounded {
+  readonly field: string
+  readonly why: string
+}
+
+/** `name` in lower case, as price sheets' lines are looked up. */
+export interface AskedTier {
+  readonly field: string
+  readonly name: string
 }
 
 /**
@@ -150,6 +171,8 @@ export interface AnswerFacts {
   outputBytes: number
   /** Output can have been made, and billed, that the answer does not show. */
   hiddenOutput: boolean
+  /** The service tier that the provider says it served, and bills, in lower case; absent where it does not say. */
+  serviceTier?: string
 }
 
 /** An answer that is no answer: an error told inside it, or something that is not the protocol. */

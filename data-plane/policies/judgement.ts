@@ -59,6 +59,12 @@ export class Judgement {
     return left
   }
 
+  /** Of targets that came up later, those that may serve too. That none of them may refuses nothing: others were permitted. */
+  permittedToo(targets: readonly RunningTarget[]): RunningTarget[] {
+    this.#decisions = undefined
+    return targets.filter((target) => this.#lets(target))
+  }
+
   /** Why the first target that was not let may not serve. */
   get refusing(): Exclusion | undefined {
     return this.#refusing

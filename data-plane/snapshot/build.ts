@@ -160,7 +160,7 @@ function resolve(config: SnapshotConfig, labels: RunningLabels) {
 }
 
 /** A provider's credentials; those without a secret are left out while another has one. */
-function usable(credentials: readonly RunningCredential[], provider: RunningProvider): RunningCredential[] {
+export function usable(credentials: readonly RunningCredential[], provider: RunningProvider): RunningCredential[] {
   const own = credentials.filter((credential) => credential.provider === provider)
   const set = own.filter(({ source, kind, version }) => source !== 'STORED' || kind === 'NONE' || version > 0)
   return set.length > 0 ? set : own

@@ -7,6 +7,7 @@ import { unlimitedLedger } from '../../adapters/ports/ledger-unlimited.ts'
 import { fetchUpstream } from '../../adapters/ports/upstream-fetch.ts'
 import { createMetrics } from '../../adapters/standalone/metrics.ts'
 import { serveGateway } from '../../adapters/standalone/server.ts'
+import type { Ledger } from '../../data-plane/ports.ts'
 import { buildRunning } from '../../data-plane/snapshot/build.ts'
 import { Freshness, KeyOverlay, runningSet, runningTenant } from '../../data-plane/snapshot/running-set.ts'
 import type { FlightRecord } from '../../schema/flight-record.ts'
@@ -42,6 +43,9 @@ export interface Setup {
   key?: { revoked?: boolean; expiresAtMs?: number }
   policies?: SnapshotConfig['policies']
   budgets?: SnapshotConfig['budgets']
+  tiers?: SnapshotConfig['tiers']
+  /** Who holds the money; without it there is enough for everything. */
+  ledger?: Ledger
   secret?: string
   /** By credential, where there are several. */
   secrets?: Record<string, string>
@@ -71,7 +75,7 @@ export async function startGateway(setup: Setup) {
   const faults: string[] = []
   const gauges = { backlog: () => recorder.backlog, journalLagMs: () => 0, snapshots: () => set, nowMs: Date.now }
   const metrics = createMetrics(gauges, { fault: (sentence) => faults.push(sentence), closed: () => {} })
-  const ports = { clock: systemClock, snapshots: { current: () => set }, ledger: unlimitedLedger, recorder }
+  const ports = { clock: systemClock, snapshots: { current: () => set }, ledger: setup.ledger ?? unlimitedLedger, recorder }
   const bodyBytesMax = setup.bodyBytesMax ?? 32 * 1024 * 1024
   const gateway = serveGateway({
     host: '127.0.0.1',
@@ -173,7 +177,7 @@ function configOf(setup: Setup): SnapshotConfig {
       ...{ id: mintId('credential'), provider, kind: 'API_KEY', source: 'STORED', locator: null, version: 1 },
     })),
     priceSheets: sheetsOf(setup, names),
-    tiers: [],
+    tiers: setup.tiers ?? [],
     requestLabels: [],
     policies: setup.policies ?? [],
     budgets: setup.budgets ?? [],
