@@ -26,6 +26,7 @@ describe('the command line', () => {
     ['restore'],
     ['revert'],
     ['spend'],
+    ['spend', 'reconcile'],
     ['tail'],
     ['doctor'],
     ['explain'],

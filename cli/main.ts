@@ -9,6 +9,8 @@ type Row = readonly [description: string, load: Load]
 interface Group {
   description: string
   commands: Record<string, Row>
+  /** What the word does alone, where it does something: `spend`. */
+  alone?: Load
 }
 
 /** Every command, loaded when it is typed: one file each, and `sluice --help` loads none. */
@@ -68,7 +70,13 @@ const commands: Record<string, Row | Group> = {
       enroll: ['Make a token with which gateways join a fleet', () => load(import('./commands/plane-enroll.ts'))],
     },
   },
-  spend: ['Show what was spent, by project, key, model …', () => load(import('./commands/spend.ts'))],
+  spend: {
+    description: 'Show what was spent, by project, key, model …; compare it with an invoice',
+    alone: () => load(import('./commands/spend.ts')),
+    commands: {
+      reconcile: ["Compare a provider's export with the records", () => load(import('./commands/spend-reconcile.ts'))],
+    },
+  },
   tail: ['Follow requests as they finish', () => load(import('./commands/tail.ts'))],
   dashboard: ['Print a one-time link to the dashboard', () => load(import('./commands/dashboard.ts'))],
   doctor: ['Check this installation and say what to do', () => load(import('./commands/doctor.ts'))],
@@ -89,6 +97,7 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
   if (isRow(found)) return run(found, args.slice(1), wantsHelp, io)
   const sub = args[1] !== undefined && Object.hasOwn(found.commands, args[1]) ? found.commands[args[1]] : undefined
   if (sub) return run(sub, args.slice(2), wantsHelp, io)
+  if (found.alone) return run([found.description, found.alone], args.slice(1), wantsHelp, io)
   if (wantsHelp || args[1] === undefined)
     return said(io, groupHelp(`sluice ${word}`, found.description, listingOf(found.commands)), wantsHelp)
   const advice = `sluice ${word} has ${Object.keys(found.commands).join(', ')}`

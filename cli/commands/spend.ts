@@ -66,7 +66,7 @@ export default command({
   name: 'spend',
   description: 'Shows what was spent. The server makes every sum; how far it is settled is said.',
   example:
-    'sluice spend --by project --since 7d\nsluice spend --by model --since 24h --interval hour\nsluice spend --by label:case -o json',
+    'sluice spend --by project --since 7d\nsluice spend --by model --since 24h --interval hour\nsluice spend --by label:case -o json\nsluice spend reconcile --help',
   options: {
     by: {
       type: 'string',
