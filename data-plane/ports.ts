@@ -36,6 +36,8 @@ export interface ReservationNeed {
   counters: readonly BudgetCounter[]
   ceiling: bigint
   atMs: number
+  /** Whose attempt it is: what it does not use comes free once a frame of that exchange says so. Absent = at once. */
+  exchange?: string
 }
 
 /** One counter of a budget: what money is held, reserved and posted under. */

@@ -1,0 +1,359 @@
+import type { ReservationNeed } from '../../../data-plane/ports.ts'
+import type { RecordPosting } from '../../../schema/flight-record.ts'
+import { type LeaseAnswer, type LeaseCall, type LeaseRecall, leasesPerMessageMax } from '../../../schema/link-lease.ts'
+import { parseAmount } from '../../../schema/money.ts'
+import { Calls } from './calls.ts'
+import type { HeldCounter } from './held-counter.ts'
+import { Holdings } from './holdings.ts'
+import { Lease } from './lease.ts'
+import { frameOf, type LeaseFrame, type LeaseTotals } from './lease-frame.ts'
+import type { Moment } from './moment.ts'
+import type { LeaseReservation } from './reservation.ts'
+import { shortageHere, sourcesFor, takeFrom } from './reserving.ts'
+import { askAhead, giveBackUnusable, noteGrant, tickCounter } from './upkeep.ts'
+import type { Funding, Waiter } from './waiter.ts'
+import { WaitingLine } from './waiting-line.ts'
+
+const tickMs = 1_000
+/** A counter under which nothing is held is kept for so long after its last request. */
+const forgetMs = 30_000
+/** Leases that are over are told again so often, until the control plane has all their records. */
+const closeEveryMs = 5_000
+
+/** What a turn asks of the world outside. */
+export interface Effects {
+  /** To be appended to the journal in this order, at once; `durable` is told when they are on disk. */
+  frames: LeaseFrame[]
+  /** To be sent in this order, at once: they speak only of what is durable. Dropped where there is no link. */
+  calls: LeaseCall[]
+  /** Sentences for the log. */
+  incidents: string[]
+  /** The next turn, if nothing comes before: by `Moment.atMs`. */
+  wakeAtMs: number
+}
+
+export interface PlaneBookOptions {
+  tenant: string
+  /** Of the newest link, as the journal has it; 0 = there was none. */
+  epoch: number
+  /** What the journal proves. */
+  leases: readonly LeaseTotals[]
+  /** Numbers for calls, each larger than the one before. */
+  nextCall: () => number
+}
+
+/**
+ * One tenant's money at one instance. Pure: it does nothing but change itself and say, by `turn`, what is to be written and sent.
+ * After any call `wantsTurn` tells whether a turn is due. See README.md for the contract with journal and link.
+ */
+export class PlaneBook {
+  readonly tenant: string
+  wantsTurn = true
+  readonly #holdings = new Holdings()
+  readonly #calls: Calls
+  readonly #line: WaitingLine
+  readonly #unsaved = new Set<Lease>()
+  /** Leases that were let go of. */
+  #closed: LeaseFrame[] = []
+  /** Counters that others asked for, and were not told of yet. */
+  readonly #asked = new Set<HeldCounter>()
+  #owesWord = false
+  /** Counters to be looked at in the next turn. */
+  readonly #due = new Set<HeldCounter>()
+  #incidents: string[] = []
+  #epoch: number
+  #isLinked = false
+  #isDraining = false
+  /** Whether all that is held still has to be told on this link. */
+  #owesReport = false
+  #tickedMs = Number.NEGATIVE_INFINITY
+  #closeAfterMs = Number.NEGATIVE_INFINITY
+
+  constructor({ tenant, epoch, leases, nextCall }: PlaneBookOptions) {
+    this.tenant = tenant
+    this.#epoch = epoch
+    this.#calls = new Calls(tenant, nextCall)
+    this.#line = new WaitingLine(this.#holdings, this.#calls)
+    for (const totals of leases) {
+      const entry = this.#holdings.addLease(totals, totals)
+      if (entry) entry.lease.isFenced = totals.epoch !== epoch
+    }
+  }
+
+  /** At once, from what is held. Short also where others wait for the same money: only `fund` says that there is none. */
+  reserve(need: ReservationNeed, now: Moment): Funding {
+    const sources = sourcesFor(this.#holdings, need, now, false)
+    if (sources === undefined) return shortageHere(this.#holdings, need, now)
+    const reservation = takeFrom(this.#holdings, need, sources, now)
+    for (const counter of need.counters) if (counter.of.isHard) this.#noteUse(this.#holdings.of(counter), now)
+    return reservation
+  }
+
+  #noteUse(held: HeldCounter, now: Moment): void {
+    const lease = held.leaseAt(now)
+    if (lease === undefined || lease.free >= held.low || now.atMs < held.renewAfterMs) return
+    this.#attend(held)
+  }
+
+  #attend(held: HeldCounter): void {
+    this.#due.add(held)
+    this.wantsTurn = true
+  }
+
+  /** Settles once: at once, or in a later turn. The waiter is for `leave`. */
+  fund(need: ReservationNeed, now: Moment, settle: (funding: Funding) => void): Waiter | undefined {
+    const funding = this.reserve(need, now)
+    if ('ceiling' in funding) settle(funding)
+    else if (!this.#isLinked || this.#isDraining) settle({ ...funding, reason: 'UNREACHABLE' })
+    else {
+      this.wantsTurn = true
+      return this.#line.join(need, now, settle)
+    }
+    return undefined
+  }
+
+  /** Whoever asked has left: nothing is reserved for it any more. */
+  leave(waiter: Waiter): void {
+    this.#line.leave(waiter)
+    this.wantsTurn = true
+  }
+
+  /** What the attempt cost. The reservation stays until `recorded`: until then a crash charges its ceiling. */
+  post(reservation: LeaseReservation, cost: bigint): RecordPosting[] {
+    if (reservation.cost !== undefined) throw new Error('a reservation is settled once')
+    reservation.cost = cost
+    if (cost > reservation.held) {
+      for (const source of reservation.sources) if (source instanceof Lease) source.reserve(cost - reservation.held)
+      reservation.held = cost
+    }
+    return reservation.postings(cost)
+  }
+
+  /** The attempt cost nothing. */
+  void(reservation: LeaseReservation): void {
+    this.post(reservation, 0n)
+  }
+
+  /** A frame that says what a settled attempt cost is in the journal: what it did not use comes free. */
+  recorded(reservation: LeaseReservation): void {
+    const { cost, held, sources, counters } = reservation
+    if (cost === undefined) throw new Error('a reservation is recorded after it is settled')
+    if (reservation.isReleased) return
+    reservation.isReleased = true
+    for (let at = 0; at < sources.length; at++) {
+      const source = sources[at]!
+      if (!(source instanceof Lease)) continue
+      const counter = this.#holdings.of(counters[at]!)
+      source.settle(held, cost)
+      counter.demand.spent += cost
+      if (source.free < 0n && cost > reservation.ceiling) this.#tellOverdrawn(source)
+      if (counter.waiting > 0n) this.wantsTurn = true
+      if (source.isFenced || counter.recall.left > 0n || counter.isGone || this.#isDraining) this.#attend(counter)
+    }
+  }
+
+  #tellOverdrawn({ budget, subject }: Lease): void {
+    const whom = subject === null ? '' : ` (${subject})`
+    this.#incidents.push(
+      `A request cost more than could be reserved under budget ${budget}${whom}: nothing is left of its lease.`,
+    )
+    this.wantsTurn = true
+  }
+
+  /** A link is open. A newer epoch ends the grants of those before it. */
+  linkOpened(epoch: number): void {
+    this.#epoch = Math.max(this.#epoch, epoch)
+    this.#isLinked = true
+    this.#calls.endAll()
+    for (const lease of this.#holdings.leases()) {
+      lease.isFenced = lease.epoch !== this.#epoch
+      lease.told = -1n
+    }
+    this.#owesReport = true
+    for (const held of this.#holdings.counters()) this.#attend(held)
+    this.wantsTurn = true
+  }
+
+  linkClosed(now: Moment): void {
+    this.#isLinked = false
+    this.#calls.endAll()
+    this.#line.refuseAll(now, 'UNREACHABLE')
+    this.wantsTurn = true
+  }
+
+  answered(answer: LeaseAnswer, now: Moment): void {
+    for (const known of answer.leases) {
+      const entry = this.#holdings.findLease(known) ?? this.#holdings.addLease(known)
+      if (!entry) continue
+      const { lease, counter } = entry
+      lease.isFenced = known.epoch !== this.#epoch
+      this.#due.add(counter)
+      if (!lease.learn(known)) continue
+      this.#unsaved.add(lease)
+      if (lease.isSaving) noteGrant(counter, now)
+    }
+    const call = this.#calls.end(answer.call)
+    if (call) this.#line.answered(answer, call, now)
+    this.wantsTurn = true
+  }
+
+  recalled(recall: LeaseRecall, now: Moment): void {
+    for (const { budget, subject, amount, forMs } of recall.asks) {
+      const held = this.#holdings.find(budget, subject)
+      if (!held) continue
+      held.recall = { left: parseAmount(amount)!, untilMs: now.atMs + forMs }
+      this.#asked.add(held)
+      this.#attend(held)
+    }
+    // Answered in any case: who asked need not wait for what does not come.
+    this.#owesWord = true
+    this.wantsTurn = true
+  }
+
+  /** These frames are on disk. */
+  durable(frames: readonly LeaseFrame[]): void {
+    for (const frame of frames) {
+      const entry = this.#holdings.findLease(frame)
+      entry?.lease.saved(parseAmount(frame.granted)!, parseAmount(frame.returned)!)
+      if (entry) this.#due.add(entry.counter)
+    }
+    this.wantsTurn = true
+  }
+
+  /** The budgets that there are now; null = the tenant is not served here. Money of all others is given back. */
+  budgetsAre(budgets: ReadonlySet<string> | null): void {
+    for (const held of this.#holdings.counters()) {
+      held.isGone = !budgets?.has(held.budget)
+      if (held.isGone) this.#attend(held)
+    }
+  }
+
+  /** From now on all that is free is given back, and nothing is asked for. */
+  drain(): void {
+    this.#isDraining = true
+    for (const held of this.#holdings.counters()) this.#attend(held)
+  }
+
+  /** Everything is spent or given back, and the control plane was told. */
+  get isDrained(): boolean {
+    for (const { reserved, free, returned, known } of this.#holdings.leases())
+      if (reserved > 0n || free > 0n || returned > (known?.returned ?? 0n)) return false
+    return this.#line.size === 0
+  }
+
+  /** Money that is held, and what of it is reserved; at 10⁻¹². */
+  get money(): { held: bigint; reserved: bigint } {
+    const money = { held: 0n, reserved: 0n }
+    for (const { free, reserved } of this.#holdings.leases()) {
+      money.held += free + reserved
+      money.reserved += reserved
+    }
+    return money
+  }
+
+  /** Totals of every lease, for whoever checks them. */
+  get leases(): Iterable<Readonly<Lease>> {
+    return this.#holdings.leases()
+  }
+
+  /** Does what is due, and says what is to be written and sent. */
+  turn(now: Moment): Effects {
+    this.wantsTurn = false
+    for (const call of this.#calls.lost(now.atMs)) {
+      this.#owesReport = true
+      this.#line.lost(call, now)
+    }
+    const ticks = now.atMs >= this.#tickedMs + tickMs
+    if (ticks) this.#tick(now)
+    this.#line.serve(now)
+    for (const held of this.#due) this.#tend(held, now)
+    if (this.#isLinked) this.#call(now)
+    this.#due.clear()
+    const frames = this.#frames()
+    const incidents = this.#incidents
+    this.#incidents = []
+    return { frames, calls: this.#calls.take(), incidents, wakeAtMs: this.#wakeAtMs(now) }
+  }
+
+  #tick(now: Moment): void {
+    const elapsedMs = Math.min(now.atMs - this.#tickedMs, 60_000)
+    this.#tickedMs = now.atMs
+    for (const held of this.#holdings.counters()) {
+      tickCounter(held, now, elapsedMs, this.#isLinked)
+      this.#due.add(held)
+    }
+  }
+
+  #tend(held: HeldCounter, now: Moment): void {
+    giveBackUnusable(held, now, this.#isDraining)
+    for (const lease of [...held.leases]) {
+      if (lease.isUnsaved) this.#unsaved.add(lease)
+      if (lease.isSettled && (lease.isFenced || lease.isOver(now))) this.#close(held, lease)
+    }
+    if (held.leases.length === 0 && held.isQuiet && now.atMs - held.lastUsedMs > forgetMs) this.#holdings.forget(held)
+  }
+
+  #close(held: HeldCounter, lease: Lease): void {
+    this.#holdings.removeLease(held, lease)
+    this.#unsaved.delete(lease)
+    this.#closed.push({ ...frameOf(this.tenant, lease), closed: true })
+  }
+
+  #call(now: Moment): void {
+    if (this.#owesReport && !this.#calls.isReporting) this.#report(now)
+    if (!this.#isDraining) {
+      this.#line.ask(now)
+      askAhead([...this.#due], this.#calls, now)
+    }
+    this.#tellReturns(now)
+  }
+
+  /** What was given back since, and leases that wait for the control plane to have all their records. */
+  #tellReturns(now: Moment): void {
+    const asksAgain = now.atMs >= this.#closeAfterMs
+    if (asksAgain) this.#closeAfterMs = now.atMs + closeEveryMs
+    const leases: Lease[] = []
+    for (const held of this.#due) {
+      // What was given back because others asked is told once it is durable, and no word goes ahead of it.
+      const isAsked = this.#asked.has(held) && !held.leases.some(({ isUnsaved }) => isUnsaved)
+      if (isAsked) this.#asked.delete(held)
+      for (const lease of held.leases) {
+        const isClosing = lease.reserved === 0n && (lease.isFenced || lease.isOver(now))
+        if (lease.isUntold || isAsked || (isClosing && asksAgain)) leases.push(lease)
+      }
+    }
+    const owesWord = this.#owesWord && this.#asked.size === 0
+    if (leases.length > 0 || owesWord) this.#tell(leases, false, now)
+    if (owesWord) this.#owesWord = false
+  }
+
+  /** All that is held, for a link that has heard nothing yet, or may have missed something. */
+  #report(now: Moment): void {
+    this.#owesReport = false
+    this.#tell([...this.#holdings.leases()], true, now)
+  }
+
+  /** One call, or several where there are many leases; `whole` stands on the last. */
+  #tell(leases: readonly Lease[], isAll: boolean, now: Moment): void {
+    for (let at = 0; at === 0 || at < leases.length; at += leasesPerMessageMax) {
+      const some = leases.slice(at, at + leasesPerMessageMax)
+      const whole = isAll && at + leasesPerMessageMax >= leases.length
+      this.#calls.write({ kind: 'report', counters: [], leases: some, waiter: null, whole }, [], 0, now.atMs)
+    }
+  }
+
+  /** What is new of totals, each once. */
+  #frames(): LeaseFrame[] {
+    const frames = [...this.#unsaved].map((lease) => frameOf(this.tenant, lease))
+    this.#unsaved.clear()
+    const closed = this.#closed
+    this.#closed = []
+    return [...frames, ...closed]
+  }
+
+  #wakeAtMs(now: Moment): number {
+    const hasNone = this.#holdings.size === 0 && this.#line.size === 0
+    const tickAtMs = hasNone ? Number.POSITIVE_INFINITY : this.#tickedMs + tickMs
+    return Math.min(tickAtMs, this.#line.nextMs(now.atMs), this.#calls.nextLostMs)
+  }
+}
