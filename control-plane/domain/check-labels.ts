@@ -33,7 +33,7 @@ function labelUses(one: Resource): LabelUse[] {
 const scopeUse = (scope: string): LabelUse[] =>
   isLabelScope(scope) ? [{ ...parseLabelScope(scope), path: ['scope'] }] : []
 
-/** A new or changed key, policy, route, budget or alert rule speaks of declared labels only. `declared` are the tenant's, as they will be. */
+/** A new or changed key, policy, route, budget, rate limit or alert rule speaks of declared labels only. `declared` are the tenant's, as they will be. */
 export function checkLabelUse(declared: RequestLabel[], { after, path }: Draft, errors: UserError[]) {
   for (const use of labelUses(after)) {
     const fault = labelFault(declared, use.key, use.value)

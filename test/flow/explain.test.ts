@@ -123,7 +123,7 @@ describe('an explanation', () => {
       targets: [target(0, { tools: true }), target(1, null)],
     }
     const config: SnapshotConfig = {
-      ...{ ...any!, policies: [], budgets: [], requestLabels: [], tiers: [], routes: any!.routes.map(() => route) },
+      ...{ ...any!, policies: [], budgets: [], rateLimits: [], requestLabels: [], tiers: [], routes: any!.routes.map(() => route) },
       aliases: [{ id: 'als_0', name: 'house', route: 0, allowLossy: false, deprecation: null }],
       grants: [{ ...any!.grants[0]!, aliases: null, requestLabels: {} }],
     }

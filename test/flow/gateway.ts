@@ -46,6 +46,7 @@ export interface Setup {
   tiers?: SnapshotConfig['tiers']
   /** Who holds the money; without it there is enough for everything. */
   ledger?: Ledger
+  rateLimits?: SnapshotConfig['rateLimits']
   secret?: string
   /** By credential, where there are several. */
   secrets?: Record<string, string>
@@ -181,6 +182,7 @@ function configOf(setup: Setup): SnapshotConfig {
     requestLabels: [],
     policies: setup.policies ?? [],
     budgets: setup.budgets ?? [],
+    rateLimits: setup.rateLimits ?? [],
   }
 }
 
