@@ -66,7 +66,7 @@ function isNarrower(label: RequestLabel, declared: RequestLabel[]): boolean {
 
 const holdersMax = 1_000
 /** Kinds whose specs may name a label. */
-const labelled = ['policy', 'route', 'budget', 'alertRule']
+const labelled = ['policy', 'route', 'budget', 'rateLimit', 'alertRule']
 
 async function speakingOf(tx: Tx, tenant: string, keys: string[]): Promise<Resource[]> {
   const binds = keys.map((key) => sql`${resource.spec} -> 'requestLabels' -> ${key} is not null`)

@@ -17,6 +17,8 @@ export function compileRateLimits(
     const where =
       idKind(scope) === 'credential' ? ({ kind: 'CREDENTIAL', at: credentialAt(scope) } as const) : scopeOf(scope)
     const windowMs = window === null ? null : parseDuration(window)!
-    return [{ id, name, scope: where, per, mode, unit, limit, windowMs, burst: windowMs === null ? 0 : (burst ?? limit) }]
+    return [
+      { id, name, scope: where, per, mode, unit, limit, windowMs, burst: windowMs === null ? 0 : (burst ?? limit) },
+    ]
   })
 }

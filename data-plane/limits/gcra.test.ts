@@ -1,6 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { correct, drain, type Level, type Mark, markOf, owe, partOf, type Rate, rateOf, tickAt, ticksUntil, unknownLevel } from './gcra.ts'
+import {
+  correct,
+  drain,
+  type Level,
+  type Mark,
+  markOf,
+  owe,
+  partOf,
+  type Rate,
+  rateOf,
+  tickAt,
+  ticksUntil,
+  unknownLevel,
+} from './gcra.ts'
 
 interface Step {
   /** Milliseconds after the one before. */
@@ -50,7 +63,12 @@ function play(rate: Rate, plan: Step[], level: Level): Charge[] {
     owe(level, rate, step.units)
     const charge = { atMs: nowMs, units: step.units }
     charges.push(charge)
-    open.push({ at: index + step.closes, charge, mark: markOf(level), used: Math.floor((step.units * step.used) / 100) })
+    open.push({
+      at: index + step.closes,
+      charge,
+      mark: markOf(level),
+      used: Math.floor((step.units * step.used) / 100),
+    })
   }
   return charges
 }
@@ -70,10 +88,16 @@ const emptyDebt = (): Level => ({ debt: 0, tick: 0, removed: 0, born: 0 })
 describe('the arithmetic of rate limits', () => {
   it('admits at most limit + burst in any half-open interval of the window, for any arrivals and costs', () => {
     fc.assert(
-      fc.property(settings, steps(100).map((plan) => plan.map((step) => ({ ...step, used: 100 }))), (given, plan) => {
-        const rate = rateOf(given.limit, given.windowMs, given.burst)
-        expect(mostWithin(play(rate, plan, emptyDebt()), given.windowMs)).toBeLessThanOrEqual(given.limit + given.burst)
-      }),
+      fc.property(
+        settings,
+        steps(100).map((plan) => plan.map((step) => ({ ...step, used: 100 }))),
+        (given, plan) => {
+          const rate = rateOf(given.limit, given.windowMs, given.burst)
+          expect(mostWithin(play(rate, plan, emptyDebt()), given.windowMs)).toBeLessThanOrEqual(
+            given.limit + given.burst,
+          )
+        },
+      ),
       { numRuns: 500 },
     )
   })
@@ -150,22 +174,27 @@ describe('the arithmetic of rate limits', () => {
 
   it('says how long to wait, to the tick', () => {
     fc.assert(
-      fc.property(settings, fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 251 }), (given, owed, units) => {
-        const rate = rateOf(given.limit, given.windowMs, given.burst)
-        const level = emptyDebt()
-        owe(level, rate, owed)
-        const ticks = ticksUntil(level, rate, units)
-        if (!Number.isFinite(ticks)) {
-          expect(units).toBeGreaterThan(given.burst + 1)
-          return
-        }
-        if (ticks > 0) {
-          drain(level, rate, ticks - 1)
-          expect(ticksUntil(level, rate, units)).toBe(1)
-        }
-        drain(level, rate, ticks)
-        expect(ticksUntil(level, rate, units)).toBe(0)
-      }),
+      fc.property(
+        settings,
+        fc.integer({ min: 1, max: 200 }),
+        fc.integer({ min: 1, max: 251 }),
+        (given, owed, units) => {
+          const rate = rateOf(given.limit, given.windowMs, given.burst)
+          const level = emptyDebt()
+          owe(level, rate, owed)
+          const ticks = ticksUntil(level, rate, units)
+          if (!Number.isFinite(ticks)) {
+            expect(units).toBeGreaterThan(given.burst + 1)
+            return
+          }
+          if (ticks > 0) {
+            drain(level, rate, ticks - 1)
+            expect(ticksUntil(level, rate, units)).toBe(1)
+          }
+          drain(level, rate, ticks)
+          expect(ticksUntil(level, rate, units)).toBe(0)
+        },
+      ),
     )
   })
 

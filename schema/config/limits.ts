@@ -14,7 +14,9 @@ const fields = z.strictObject({
   per: counterPer(),
   mode: oneOf('PolicyMode', policyModes).default('ENFORCE'),
   unit: oneOf('RateUnit', rateUnits),
-  limit: safeInt(1, rateMax).meta({ description: 'What flows back in each window; of CONCURRENT_REQUESTS the most at once.' }),
+  limit: safeInt(1, rateMax).meta({
+    description: 'What flows back in each window; of CONCURRENT_REQUESTS the most at once.',
+  }),
   window: duration(1_000, 31 * 86_400_000)
     .nullable()
     .default(null)
