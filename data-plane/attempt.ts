@@ -3,6 +3,7 @@ import { isRefusal, type Refusal, refuse } from '../schema/refusals.ts'
 import { boundsOf, unboundedIn } from './budgets/bounds.ts'
 import type { AdmittedRequest, AnswerDecoder, TokenCeiling } from './codecs/codec.ts'
 import { upstreamHeaders } from './headers.ts'
+import type { Standings } from './limits/admission.ts'
 import type { BudgetCounter, Ledger, Reservation, UpstreamRequest } from './ports.ts'
 import { ceilingCost, estimatedReadings, type Priced, type Prices, price, priceCeiling } from './pricing.ts'
 import type { Target } from './routing/target.ts'
@@ -30,6 +31,8 @@ export interface Prepared {
   /** Removes the credential from what the provider wrote. */
   scrub: (text: string) => string
   reservation: Reservation | undefined
+  /** What was taken of the limits of its place. */
+  limited: Standings
   /** Set once, when the attempt's money is posted or its reservation voided. */
   settled: Settled | undefined
 }
@@ -101,6 +104,7 @@ export function prepare(
     startedMs: 0,
     scrub: unscrubbed,
     reservation: undefined,
+    limited: unlimited,
     settled: undefined,
     entry: {
       at: atMs,
@@ -132,6 +136,7 @@ const costsNothing: RateCard = {
   tiers: new Map(),
 }
 
+const unlimited: Standings = Object.freeze([])
 const unscrubbed = (text: string) => text
 
 /** Whether the provider charges for an attempt: not for one that it refused, or that never reached it. */

@@ -1,18 +1,20 @@
-import type { Outcome, RecordAttempt } from '../schema/flight-record.ts'
+import type { Outcome, RecordAttempt, RecordMeter } from '../schema/flight-record.ts'
 import { mintId } from '../schema/ids.ts'
 import { isRefusal, type Refusal, refusals, refuse } from '../schema/refusals.ts'
 import type { AnswerHead, Arrival } from './arrival.ts'
-import { type Attempt, begin, type Capped, type Prepared, prepare, settle } from './attempt.ts'
+import { type Attempt, begin, type Capped, type Ending, type Prepared, prepare, settle } from './attempt.ts'
 import { authenticate, checkKey } from './authenticate.ts'
 import type { Breakers } from './breakers.ts'
 import { type Downgraded, tierTargets } from './budgets/downgrade.ts'
 import { cappedOutput, exhausted, mayAfford, strictestOf } from './budgets/shortage.ts'
 import { type AdmittedRequest, isFault, type UpstreamError } from './codecs/codec.ts'
-import { countersAt, countersOf } from './counters/book.ts'
+import { countersAt, countersOf, hasCounters } from './counters/book.ts'
 import { guard } from './guard.ts'
 import { traceIdOf, upstreamRequestId } from './headers.ts'
 import { type RequestLabels, readLabels } from './labels/read.ts'
 import type { LabelValues } from './labels/values.ts'
+import { Admission } from './limits/admission.ts'
+import { largestCeiling } from './limits/units.ts'
 import { type Plan, plan, usableAliases } from './plan.ts'
 import { type Judgement, judge } from './policies/judgement.ts'
 import { permit } from './policies/permit.ts'
@@ -50,6 +52,8 @@ export class Exchange {
   admitted: AdmittedRequest | undefined
   labels: RequestLabels | undefined
   plan: Plan | undefined
+  /** Before its rate limits; undefined where there are none. */
+  admission: Admission | undefined
   /** What policies say of this request; null without policies. */
   judgement: Judgement | null = null
   itinerary: Itinerary | undefined
@@ -110,6 +114,8 @@ export class Exchange {
     const planned = plan(found, request.alias, nowMs)
     if (isRefusal(planned)) return this.refuse(planned)
     this.plan = planned
+    const limited = hasCounters(planned.limits) && (await this.askLimits(request, planned, labels))
+    if (limited) return this.refuse(limited)
     this.stage = 'GUARD'
     const admitted = guard(request, planned)
     if (isRefusal(admitted)) return this.refuse(admitted)
@@ -122,6 +128,12 @@ export class Exchange {
     const { refusal } = this.itinerary
     if (refusal) return this.countHere(admitted, planned) ? 'tell' : this.refuse(refusal)
     return 'relay'
+  }
+
+  /** Takes what the request needs of the limits that its key and labels settle. */
+  private askLimits(request: AdmittedRequest, planned: Plan, labels: RequestLabels): Promise<Refusal | undefined> {
+    this.admission = new Admission(this.ports.limiter, this.found!.snapshot.tenant.id, planned.limits, labels)
+    return this.admission.open(() => largestCeiling(this.arrival.dialect, request, planned.alias))
   }
 
   /** A count that no provider can be asked for is estimated here; it costs nothing and is no attempt. */
@@ -142,7 +154,7 @@ export class Exchange {
     const prepared = this.prepareNext()
     if (isRefusal(prepared)) return this.refuse(prepared)
     const reservation = this.ports.ledger.reserve(this.needOf(prepared))
-    return 'short' in reservation ? this.afford(prepared) : this.begin(prepared, reservation)
+    return 'short' in reservation ? this.afford(prepared) : this.admit(prepared, reservation)
   }
 
   /** Ends the wait for money: the client has left, or the exchange's time is over. */
@@ -150,15 +162,30 @@ export class Exchange {
     this.#waiting?.abort()
   }
 
+  /** Asks the limits of the place, where there are any; one that does not admit it is passed over, while another is there. */
+  private admit(prepared: Prepared, reservation: Reservation): ReturnType<Exchange['attempt']> {
+    if (!this.admission?.asksAttempts(this.meters)) return this.begin(prepared, reservation)
+    return this.admission.attempt(prepared.target, prepared.ceiling, this.meters).then((limited) => {
+      if (!isRefusal(limited)) {
+        prepared.limited = limited
+        return this.begin(prepared, reservation)
+      }
+      this.ports.ledger.void(reservation)
+      const why = limited.refused
+      const passes = why === 'rate_limited' || why === 'concurrency_exceeded'
+      return passes && this.itinerary!.passOver(why) ? this.attempt() : this.refuse(limited)
+    })
+  }
+
   private begin(prepared: Prepared, reservation: Reservation): UpstreamRequest | 'refuse' {
-    const { clock, recorder, ledger } = this.ports
+    const { clock, recorder } = this.ports
     const nowMs = clock.now()
     const startedMs = clock.monotonic()
     const attempt = begin(prepared, reservation, nowMs, startedMs)
     this.attempts.push(attempt)
     const unwritten = recorder.intend(draftRecord(this, nowMs, startedMs)!)
     if (unwritten) {
-      settle(attempt, 'free', ledger)
+      this.settle(attempt, 'free')
       return this.refuse(unwritten)
     }
     attempt.target.tries++
@@ -172,7 +199,7 @@ export class Exchange {
     const paid = await this.pay(prepared, waiting.signal)
     this.#waiting = undefined
     if (!('short' in paid)) {
-      if (!waiting.signal.aborted) return this.begin(paid.prepared, paid.reservation)
+      if (!waiting.signal.aborted) return this.admit(paid.prepared, paid.reservation)
       this.ports.ledger.void(paid.reservation)
     }
     if (this.clientLeft) return 'refuse'
@@ -242,7 +269,7 @@ export class Exchange {
     this.outcome = this.clientLeft ? 'CANCELLED' : 'COMPLETED'
     this.endAttempt(attempt, null)
     noteWell(this.breakers, attempt.target)
-    settle(attempt, 'charged', this.ports.ledger)
+    this.settle(attempt, 'charged')
     this.notePace(attempt)
     return this.release(released)
   }
@@ -258,8 +285,9 @@ export class Exchange {
     if (attempt && !attempt.settled) {
       this.endAttempt(attempt, null)
       noteFailed(this.breakers, attempt.target, null, this.itinerary!.route, this.ports.clock.now())
-      settle(attempt, 'charged', this.ports.ledger)
+      this.settle(attempt, 'charged')
     }
+    this.admission?.close(this.meters)
     const draft = draftRecord(this, this.ports.clock.now(), this.ports.clock.monotonic())
     this.onClosed?.()
     return draft && this.ports.recorder.record(draft)
@@ -272,7 +300,7 @@ export class Exchange {
     const { route } = itinerary
     if (this.clientLeft) return this.abandon(attempt)
     this.endAttempt(attempt, error.cause)
-    settle(attempt, error.free ? 'free' : 'charged', this.ports.ledger)
+    this.settle(attempt, error.free ? 'free' : 'charged')
     noteFailed(this.breakers, attempt.target, error.cause, route, this.ports.clock.now())
     if (error.cause === 'TIMEOUT') this.notePace(attempt)
     const isLeft = !this.released && this.attempts.length < route.retry.attempts
@@ -326,6 +354,11 @@ export class Exchange {
     return this.attempts.at(-1)
   }
 
+  /** What all attempts came to so far. */
+  get meters(): readonly RecordMeter[] {
+    return this.attempts.flatMap(({ settled }) => settled?.meters ?? [])
+  }
+
   /** What all attempts cost so far, at 10⁻¹². */
   get cost(): bigint {
     return this.attempts.reduce((sum, { settled }) => sum + (settled?.cost ?? 0n), 0n)
@@ -359,11 +392,17 @@ export class Exchange {
     }
   }
 
+  private settle(attempt: Attempt, ending: Ending): void {
+    if (attempt.settled) return
+    settle(attempt, ending, this.ports.ledger)
+    this.admission?.end(attempt.limited, attempt.settled!.meters)
+  }
+
   /** Cut off since the client left: nothing is said of the target, and what was sent is charged. */
   private abandon(attempt: Attempt): 'refuse' {
     this.endAttempt(attempt, null)
     noteFailed(this.breakers, attempt.target, null, this.itinerary!.route, this.ports.clock.now())
-    settle(attempt, 'charged', this.ports.ledger)
+    this.settle(attempt, 'charged')
     return 'refuse'
   }
 
@@ -381,9 +420,9 @@ export class Exchange {
   }
 
   /** Every counter of a budget that an attempt at this target falls under. */
-  private countersAt({ model }: Target): readonly BudgetCounter[] {
+  private countersAt(target: Target): readonly BudgetCounter[] {
     const { plan, labels } = this
-    const placed = countersAt(plan!.budgets, labels!, model)
+    const placed = countersAt(plan!.budgets, labels!, target)
     this.#counters ??= countersOf(plan!.budgets, labels!)
     return placed.length === 0 ? this.#counters : [...this.#counters, ...placed]
   }

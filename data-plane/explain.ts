@@ -10,6 +10,7 @@ import { dialects } from './codecs/index.ts'
 import { Exchange, type Stage } from './exchange.ts'
 import { labelsHeader } from './labels/header.ts'
 import { LabelValues } from './labels/values.ts'
+import { unlimited } from './limits/unlimited.ts'
 import type { Exclusion } from './policies/judgement.ts'
 import type { Ports } from './ports.ts'
 import { Latencies } from './routing/latencies.ts'
@@ -67,7 +68,7 @@ export interface ExplanationStep {
 
 /**
  * What would happen to a request: a real Exchange is opened on the compiled snapshot and makes its first attempt, with ports that
- * keep nothing, and is left there. What only a running gateway knows is taken as good: targets are healthy, budgets have money, the
+ * keep nothing, and is left there. What only a running gateway knows is taken as good: targets are healthy, budgets have money, limits have room, the
  * caller's address is one that its key is bound to.
  */
 export async function explain(question: ExplainQuestion): Promise<Explanation | Unreadable> {
@@ -127,6 +128,7 @@ function portsOf(snapshot: RunningSnapshot, { caller, nowMs }: ExplainQuestion):
       post: () => [],
       void: () => {},
     },
+    limiter: unlimited,
     recorder: { intend: () => undefined, record: () => Promise.resolve(undefined) },
   }
 }

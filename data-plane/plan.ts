@@ -1,5 +1,6 @@
 import { type Refusal, refuse } from '../schema/refusals.ts'
 import type { StandingCounters } from './counters/book.ts'
+import type { RunningLimit } from './limits/book.ts'
 import type { StandingPolicy } from './policies/book.ts'
 import { isPermitted } from './policies/permit.ts'
 import type { FoundKey, RunningAlias, RunningBudget } from './snapshot/running.ts'
@@ -13,6 +14,8 @@ export interface Plan {
   policies: readonly StandingPolicy[]
   /** What the request spends under. */
   budgets: StandingCounters<RunningBudget>
+  /** What limits how many there are. */
+  limits: StandingCounters<RunningLimit>
 }
 
 /** Finds what applies: the alias, and the policies. An alias that the key may not use does not exist for it. */
@@ -26,6 +29,7 @@ export function plan(found: FoundKey, asked: string, nowMs: number): Plan | Refu
     rest: alias.prefix === null ? '' : asked.slice(alias.prefix.length),
     policies: found.snapshot.policies.standingFor(found),
     budgets: found.snapshot.budgets(found),
+    limits: found.snapshot.limits(found),
   }
 }
 

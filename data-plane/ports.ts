@@ -1,5 +1,6 @@
 import type { RecordPosting } from '../schema/flight-record.ts'
 import type { Refusal } from '../schema/refusals.ts'
+import type { Limiter } from './limits/limiter.ts'
 import type { RecordDraft } from './record.ts'
 import type { RunningBudget, RunningCredential, RunningProvider, SnapshotSource } from './snapshot/running.ts'
 
@@ -8,6 +9,7 @@ export interface Ports {
   clock: Clock
   snapshots: SnapshotSource
   ledger: Ledger
+  limiter: Limiter
   recorder: Recorder
 }
 

@@ -25,8 +25,8 @@ const inputMeters: Meter[] = [
   'CACHED_AUDIO_INPUT_TOKENS',
 ]
 const outputMeters: Meter[] = ['OUTPUT_TOKENS', 'REASONING_TOKENS']
-const spokenMeters: Meter[] = [...outputMeters, 'AUDIO_OUTPUT_TOKENS']
-const allInput: ReadonlySet<Meter> = new Set(inputMeters)
+export const spokenMeters: readonly Meter[] = [...outputMeters, 'AUDIO_OUTPUT_TOKENS']
+export const allInput: ReadonlySet<Meter> = new Set(inputMeters)
 
 function rateOf(rates: Rates, meter: Meter): bigint {
   for (let at: Meter | undefined = meter; at; at = plainer[at]) {
@@ -129,7 +129,7 @@ const found = new WeakMap<Rates, Dearest>()
 function dearestOf(rates: Rates): Dearest {
   const known = found.get(rates)
   if (known) return known
-  const dearest = (meters: Meter[]) => meters.map((meter) => rateOf(rates, meter)).reduce(larger, 0n)
+  const dearest = (meters: readonly Meter[]) => meters.map((meter) => rateOf(rates, meter)).reduce(larger, 0n)
   const made: Dearest = Object.freeze({
     input: dearest(inputMeters),
     output: dearest(outputMeters),

@@ -39,7 +39,7 @@ export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: numb
     configDigest: snapshot.configDigest,
     cost: formatAmount(paid.reduce((sum, { cost }) => sum + cost, 0n)),
     currency: snapshot.tenant.currency,
-    decisions: exchange.judgement?.decisions ?? [],
+    decisions: decisionsOf(exchange),
     dialect: exchange.arrival.dialect.name,
     finishReason: textOrNull(served?.decoder.facts.finishReason),
     humanOverride: null,
@@ -75,6 +75,13 @@ export function draftRecord(exchange: Exchange, nowMs: number, monotonicMs: numb
     traceId: exchange.traceId,
   }
 }
+
+function decisionsOf({ judgement, admission, denial }: Exchange): RecordDraft['decisions'] {
+  const judged = judgement?.decisions ?? []
+  return admission ? [...judged, ...admission.decisions(limitCodes.has(denial?.refusal.refused))] : judged
+}
+
+const limitCodes: ReadonlySet<string | undefined> = new Set(['rate_limited', 'concurrency_exceeded'])
 
 /** A text that callers or providers choose, as a record may hold it: bounded, without NUL or halves of characters. */
 export function recordText(text: string, charactersMax: number): string {

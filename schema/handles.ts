@@ -15,6 +15,7 @@ export const kinds = {
   route: { word: 'route', enum: 'ROUTE', type: 'Route' },
   priceSheet: { word: 'price-sheet', enum: 'PRICE_SHEET', type: 'PriceSheet' },
   budget: { word: 'budget', enum: 'BUDGET', type: 'Budget' },
+  rateLimit: { word: 'rate-limit', enum: 'RATE_LIMIT', type: 'RateLimit' },
   policy: { word: 'policy', enum: 'POLICY', type: 'Policy' },
   webhook: { word: 'webhook', enum: 'WEBHOOK', type: 'Webhook' },
   alertRule: { word: 'alert-rule', enum: 'ALERT_RULE', type: 'AlertRule' },

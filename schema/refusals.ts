@@ -51,6 +51,8 @@ export const refusals = {
     'operator',
     'A policy that applies to this request cannot be evaluated here.',
   ),
+  rate_limited: row('limit', 429, true, 'admin', 'A rate limit does not admit this request now.'),
+  concurrency_exceeded: row('limit', 429, true, 'admin', 'As many requests are under way as a limit admits.'),
   budget_exhausted: row(
     'limit',
     402,

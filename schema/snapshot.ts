@@ -1,9 +1,11 @@
 import type { Codec, Platform, RetryCause, RouteStrategy } from './config/index.ts'
 import type { Meter } from './config/prices.ts'
 import type { SnapshotBudget } from './snapshot-budget.ts'
+import type { SnapshotRateLimit } from './snapshot-limit.ts'
 import type { SnapshotCondition, SnapshotPolicy, SnapshotRequestLabel, SnapshotTier } from './snapshot-policy.ts'
 
 export type * from './snapshot-budget.ts'
+export type * from './snapshot-limit.ts'
 export type * from './snapshot-policy.ts'
 
 /**
@@ -32,6 +34,8 @@ export interface SnapshotConfig {
   policies: SnapshotPolicy[]
   /** In the order of their ids. */
   budgets: SnapshotBudget[]
+  /** In the order of their ids. */
+  rateLimits: SnapshotRateLimit[]
 }
 
 export interface Grant {

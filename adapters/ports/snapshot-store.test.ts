@@ -65,6 +65,7 @@ const snapshot = (
     requestLabels: [],
     policies: [],
     budgets: [],
+    rateLimits: [],
   }
   const tenant = { id: 'ten_1', name: 'acme', currency: 'USD', maxStalenessMs: 60_000 }
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 1, tenant, revision, ...lists, ...config }))

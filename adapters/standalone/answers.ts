@@ -2,6 +2,7 @@ import type { PassingDialect } from '../../data-plane/codecs/codec.ts'
 import type { Exchange } from '../../data-plane/exchange.ts'
 import { formatAmount } from '../../schema/money.ts'
 import { type Refusal, refusals } from '../../schema/refusals.ts'
+import { limitHeaders } from './limit-headers.ts'
 
 /** A refusal outside any exchange, in the dialect's error shape. */
 export function refusalAnswer(dialect: PassingDialect, refusal: Refusal, requestId?: string): Response {
@@ -52,5 +53,6 @@ export function exchangeHeaders(exchange: Exchange): Record<string, string> {
   if (diversion !== undefined && !exchange.denial) headers['x-sluice-route-reason'] = diversion
   if (!exchange.admitted?.streamed && !exchange.denial && served?.settled)
     headers['x-sluice-cost'] = formatAmount(exchange.cost)
+  limitHeaders(exchange, headers)
   return headers
 }

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { MemoryLimiter } from '../../data-plane/limits/memory.ts'
 import type { Clock } from '../../data-plane/ports.ts'
 import { openInstance } from '../ports/instance-identity.ts'
 import { JournalRecorder } from '../ports/journal/recorder.ts'
@@ -122,7 +123,8 @@ async function startBehind(
     fault: (sentence) => log('error', sentence),
     closed: (exchange, totalMs) => logClosed(exchange, totalMs, log),
   })
-  const ports = { clock, snapshots, ledger: unlimitedLedger, recorder }
+  const limiter = new MemoryLimiter({ nowMs: () => clock.monotonic() })
+  const ports = { clock, snapshots, ledger: unlimitedLedger, limiter, recorder }
   const gateway = listen(options.port, host, 'SLUICE_GATEWAY_PORT', () =>
     serveGateway({
       host,

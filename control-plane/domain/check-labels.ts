@@ -33,7 +33,7 @@ function labelUses(one: Resource): LabelUse[] {
 const scopeUse = (scope: string): LabelUse[] =>
   isLabelScope(scope) ? [{ ...parseLabelScope(scope), path: ['scope'] }] : []
 
-/** A new or changed key, policy, route, budget or alert rule speaks of declared labels only. `declared` are the tenant's, as they will be. */
+/** A new or changed key, policy, route, budget, rate limit or alert rule speaks of declared labels only. `declared` are the tenant's, as they will be. */
 export function checkLabelUse(declared: RequestLabel[], { after, path }: Draft, errors: UserError[]) {
   for (const use of labelUses(after)) {
     const fault = labelFault(declared, use.key, use.value)
@@ -66,7 +66,7 @@ function isNarrower(label: RequestLabel, declared: RequestLabel[]): boolean {
 
 const holdersMax = 1_000
 /** Kinds whose specs may name a label. */
-const labelled = ['policy', 'route', 'budget', 'alertRule']
+const labelled = ['policy', 'route', 'budget', 'rateLimit', 'alertRule']
 
 async function speakingOf(tx: Tx, tenant: string, keys: string[]): Promise<Resource[]> {
   const binds = keys.map((key) => sql`${resource.spec} -> 'requestLabels' -> ${key} is not null`)

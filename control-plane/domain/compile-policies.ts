@@ -11,17 +11,18 @@ import type {
   SnapshotTier,
 } from '../../schema/snapshot.ts'
 import { compileBudgets } from './compile-budgets.ts'
+import { compileRateLimits } from './compile-limits.ts'
 
 type Of<K extends Resource['kind']> = Resource<K>
 type Position = (id: string) => number
 
 /**
- * What limits requests, made ready for running: tiers, request labels, policies and budgets. `all` is everything that is live, in the
+ * What limits requests, made ready for running: tiers, request labels, policies, budgets and rate limits. `all` is everything that is live, in the
  * order of ids, which is the order that positions speak of. A policy that is OFF is left out.
  */
 export function compilePolicies(
   all: Resource[],
-): Pick<SnapshotConfig, 'tiers' | 'requestLabels' | 'policies' | 'budgets'> {
+): Pick<SnapshotConfig, 'tiers' | 'requestLabels' | 'policies' | 'budgets' | 'rateLimits'> {
   const of = <K extends Resource['kind']>(kind: K) => all.filter((one): one is Of<K> & Resource => one.kind === kind)
   const at = positionsOf(of('provider'), of('model'), of('tier'), of('alias'))
   return {
@@ -31,6 +32,7 @@ export function compilePolicies(
       .flatMap((policy) => compilePolicy(policy, at))
       .sort((a, b) => a.order - b.order || (a.id < b.id ? -1 : 1)),
     budgets: compileBudgets(of('budget'), (scope) => compileScope(scope, at), at),
+    rateLimits: compileRateLimits(of('rateLimit'), (scope) => compileScope(scope, at), positionsOf(of('credential'))),
   }
 }
 

@@ -131,6 +131,7 @@ Tenant.implement({
     routes: listOf(t, 'route', { filter: ResourceFilter }),
     priceSheets: listOf(t, 'priceSheet'),
     budgets: listOf(t, 'budget', { filter: ScopedFilter }),
+    rateLimits: listOf(t, 'rateLimit', { filter: ScopedFilter }),
     policies: listOf(t, 'policy', { filter: PolicyFilter, oneOf: { kind: 'spec' } }),
     webhooks: listOf(t, 'webhook'),
     alertRules: listOf(t, 'alertRule'),

@@ -1,9 +1,12 @@
 import type { PeriodRule } from '../../schema/budget-window.ts'
 import type { BudgetAction } from '../../schema/config/index.ts'
-import type { SnapshotBudget, SnapshotScope } from '../../schema/snapshot.ts'
+import type { SnapshotBudget } from '../../schema/snapshot.ts'
+import { depthOf, findCounterFault } from '../counters/attached.ts'
 import { type CounterBook, counterBook } from '../counters/book.ts'
-import { type Places, placeIsKnown } from '../policies/condition.ts'
+import type { Places } from '../policies/condition.ts'
 import type { RunningModel } from '../snapshot/running.ts'
+
+export { projectDepth } from '../counters/attached.ts'
 
 /** A budget made ready when its snapshot is activated. */
 export interface RunningBudget {
@@ -43,33 +46,18 @@ function runningBudget(
   return Object.freeze({
     ...{ id, name, action, isHard: action !== 'WARN', waitForFundsMs, rule: Object.freeze(rule) },
     downgradeTo: tier ? Object.freeze({ tier: tier.id, name: tier.name, models: places.tiers[downgradeTo!]! }) : null,
-    depth: Math.max(depths[scope.kind] ?? 0, per ? (depths[per as SnapshotScope['kind']] ?? 0) : 0),
+    depth: depthOf(scope, per),
   })
 }
 
 const actions: ReadonlySet<string> = new Set<BudgetAction>(['BLOCK', 'DOWNGRADE', 'CAP', 'WARN'])
-const depths: Partial<Record<SnapshotScope['kind'], number>> = { TEAM: 1, PROJECT: 2, PRINCIPAL: 3, API_KEY: 4 }
-/** A budget at least so narrow is told by name: it is of the key's own project, or below. */
-export const projectDepth = depths.PROJECT!
-
-const scopeKinds: ReadonlySet<string> = new Set<SnapshotScope['kind']>([
-  ...(['TENANT', 'TEAM', 'PROJECT', 'PRINCIPAL', 'API_KEY', 'PROVIDER', 'MODEL', 'TIER', 'LABEL'] as const),
-])
-const pers: ReadonlySet<string | null> = new Set([
-  ...([null, 'TEAM', 'PROJECT', 'PRINCIPAL', 'API_KEY', 'MODEL', 'LABEL_VALUE'] as const),
-])
-
 /** Something that nobody here could count by, so that the snapshot is not run; undefined where all is well. */
-export function findBudgetFault(config: {
-  models: readonly unknown[]
-  providers: readonly unknown[]
-  tiers: readonly unknown[]
-  budgets: readonly SnapshotBudget[]
-}): string | undefined {
+export function findBudgetFault(
+  config: { budgets: readonly SnapshotBudget[] } & Parameters<typeof findCounterFault>[0],
+): string | undefined {
   for (const { scope, per, downgradeTo } of config.budgets) {
-    if (!scopeKinds.has(scope.kind) || !pers.has(per))
-      return 'A budget counts by something that this version does not know. Update the gateway.'
-    if (!placeIsKnown(config, scope)) return 'A budget is of a place that is not there.'
+    const fault = findCounterFault(config, scope, per)
+    if (fault) return `A budget ${fault}`
     if (downgradeTo !== null && !config.tiers[downgradeTo]) return 'A budget names a tier that is not there.'
   }
   return undefined

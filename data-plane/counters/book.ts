@@ -1,13 +1,13 @@
 import type { CounterPer } from '../../schema/config/index.ts'
-import type { SnapshotScope } from '../../schema/snapshot.ts'
+import type { SnapshotCredentialScope, SnapshotScope } from '../../schema/snapshot.ts'
 import { covers } from '../policies/book.ts'
 import { keptAs, type Places } from '../policies/condition.ts'
 import { type ForKey, perGrant } from '../snapshot/per-grant.ts'
-import type { RunningGrant, RunningModel } from '../snapshot/running.ts'
+import type { RunningCredential, RunningGrant, RunningModel } from '../snapshot/running.ts'
 
 /** What counts requests within a scope: a budget, a rate limit. */
 export interface Attached {
-  readonly scope: SnapshotScope
+  readonly scope: SnapshotScope | SnapshotCredentialScope
   /** One counter for each … inside the scope; null = one for all of it. */
   readonly per: CounterPer | null
 }
@@ -31,13 +31,21 @@ interface OpenCounter<T> {
   readonly label: { readonly key: string; readonly value: string | null } | null
   /** The models that count; null = every one. */
   readonly models: ReadonlySet<RunningModel> | null
+  /** The only one that counts; null = each, or none. */
+  readonly credential: RunningCredential | null
   readonly subject: string | null | 'LABEL_VALUE' | 'MODEL'
 }
 
 /** The labels of one request, as policies compare them and as they are recorded. */
-interface CountedLabels {
+export interface CountedLabels {
   readonly exact: Readonly<Record<string, string>>
   readonly recorded: Readonly<Record<string, string>>
+}
+
+/** Where an attempt goes. */
+export interface Place {
+  readonly model: RunningModel
+  readonly credential: RunningCredential | null
 }
 
 export type CounterBook<T> = ForKey<StandingCounters<T>>
@@ -57,40 +65,46 @@ export function counterBook<T>(entries: readonly { attached: Attached; of: T }[]
   )
 }
 
+/** False for most keys: nothing counts their requests. */
+export const hasCounters = ({ settled, labelled, placed }: StandingCounters<unknown>) =>
+  settled.length + labelled.length + placed.length > 0
+
 /** The counters that are known before a place is chosen. */
 export function countersOf<T>(standing: StandingCounters<T>, labels: CountedLabels): readonly Counter<T>[] {
   if (standing.labelled.length === 0) return standing.settled
   return [...standing.settled, ...standing.labelled.flatMap((open) => matching(open, labels, undefined))]
 }
 
-/** Those that only the place settles: of a provider, model or tier, or one for each model. */
+/** Those that only the place settles: of a provider, model, tier or credential, or one for each model. */
 export function countersAt<T>(
   standing: StandingCounters<T>,
   labels: CountedLabels,
-  model: RunningModel,
+  place: Place,
 ): readonly Counter<T>[] {
   if (standing.placed.length === 0) return none
-  return standing.placed.flatMap((open) => matching(open, labels, model))
+  return standing.placed.flatMap((open) => matching(open, labels, place))
 }
 
 const none: readonly never[] = Object.freeze([])
 
 function matching<T>(
-  { of, label, models, subject }: OpenCounter<T>,
+  { of, label, models, credential, subject }: OpenCounter<T>,
   labels: CountedLabels,
-  model: RunningModel | undefined,
+  place: Place | undefined,
 ): Counter<T>[] {
-  if (model && models && !models.has(model)) return []
+  if (place && models && !models.has(place.model)) return []
+  if (place && credential && credential !== place.credential) return []
   const value = label && labels.exact[label.key]
   if (label && (value === undefined || (label.value !== null && label.value !== value))) return []
-  if (subject === 'MODEL') return [{ of, subject: model!.id }]
+  if (subject === 'MODEL') return [{ of, subject: place!.model.id }]
   // Of a label with too many values the rest are recorded as one, and share a counter.
   if (subject === 'LABEL_VALUE') return [{ of, subject: labels.recorded[label!.key]! }]
   return [{ of, subject }]
 }
 
 function standing<T>(counters: readonly OpenCounter<T>[]): StandingCounters<T> {
-  const isPlaced = ({ models, subject }: OpenCounter<T>) => models !== null || subject === 'MODEL'
+  const isPlaced = ({ models, credential, subject }: OpenCounter<T>) =>
+    models !== null || credential !== null || subject === 'MODEL'
   const isSettled = (open: OpenCounter<T>) => !isPlaced(open) && open.label === null
   return Object.freeze({
     settled: Object.freeze(counters.filter(isSettled).map(({ of, subject }) => Object.freeze({ of, subject }))),
@@ -109,7 +123,8 @@ function counterFor<T>(
 ): OpenCounter<T>[] {
   const subject = subjectOf(per, grant, apiKey)
   if (per !== null && subject === null) return []
-  return [Object.freeze({ of, label: labelOf(scope, places), models: modelsOf(scope, places), subject })]
+  const credential = scope.kind === 'CREDENTIAL' ? places.credentials[scope.at]! : null
+  return [Object.freeze({ of, label: labelOf(scope, places), models: modelsOf(scope, places), credential, subject })]
 }
 
 function subjectOf(per: CounterPer | null, grant: RunningGrant, apiKey: string | null): string | null {
@@ -130,14 +145,14 @@ function subjectOf(per: CounterPer | null, grant: RunningGrant, apiKey: string |
   }
 }
 
-function labelOf(scope: SnapshotScope, { labels }: Places): OpenCounter<unknown>['label'] {
+function labelOf(scope: Attached['scope'], { labels }: Places): OpenCounter<unknown>['label'] {
   if (scope.kind !== 'LABEL') return null
   const { key, value } = scope
   // One that cannot be kept here is refused where it is read, before anything counts.
   return Object.freeze({ key, value: value === null ? null : (keptAs(labels, key, value) ?? value) })
 }
 
-function modelsOf(scope: SnapshotScope, { models, tiers, providers }: Places): ReadonlySet<RunningModel> | null {
+function modelsOf(scope: Attached['scope'], { models, tiers, providers }: Places): ReadonlySet<RunningModel> | null {
   if (scope.kind === 'MODEL') return new Set([models[scope.at]!])
   if (scope.kind === 'TIER') return tiers[scope.at]!
   if (scope.kind === 'PROVIDER') return new Set(models.filter(({ provider }) => provider === providers[scope.at]))

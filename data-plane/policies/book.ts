@@ -1,4 +1,10 @@
-import type { SnapshotCondition, SnapshotPolicy, SnapshotRoutingPolicy, SnapshotScope } from '../../schema/snapshot.ts'
+import type {
+  SnapshotCondition,
+  SnapshotCredentialScope,
+  SnapshotPolicy,
+  SnapshotRoutingPolicy,
+  SnapshotScope,
+} from '../../schema/snapshot.ts'
 import { perGrant } from '../snapshot/per-grant.ts'
 import type { FoundKey, RunningAlias, RunningGrant, RunningModel } from '../snapshot/running.ts'
 import { type Places, placeIsKnown, type RunningCondition, runningCondition } from './condition.ts'
@@ -89,7 +95,11 @@ function routingLists(
 }
 
 /** Whether a scope covers requests of a key, or may: of places and labels, only the request tells. An unknown scope covers all. */
-export function covers(scope: SnapshotScope, grant: RunningGrant, apiKey: string | null): boolean {
+export function covers(
+  scope: Pick<SnapshotScope | SnapshotCredentialScope, 'kind'> & { readonly id?: string },
+  grant: RunningGrant,
+  apiKey: string | null,
+): boolean {
   switch (scope.kind) {
     case 'TEAM':
       return scope.id === grant.team
@@ -121,6 +131,7 @@ interface Pointed {
   tiers: readonly { models: number[] }[]
   aliases: readonly unknown[]
   models: readonly unknown[]
+  credentials: readonly unknown[]
   providers: readonly unknown[]
 }
 

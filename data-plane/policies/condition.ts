@@ -1,7 +1,7 @@
 import type { Codec } from '../../schema/config/index.ts'
-import type { SnapshotCondition, SnapshotScope } from '../../schema/snapshot.ts'
+import type { SnapshotCondition, SnapshotCredentialScope, SnapshotScope } from '../../schema/snapshot.ts'
 import type { RunningLabels } from '../labels/declared.ts'
-import type { RunningModel, RunningProvider, RunningTarget } from '../snapshot/running.ts'
+import type { RunningCredential, RunningModel, RunningProvider, RunningTarget } from '../snapshot/running.ts'
 import type { RequestFacts } from './facts.ts'
 
 /** Whether something holds; undefined where it cannot be told. */
@@ -32,6 +32,7 @@ export interface Places {
   readonly providers: readonly RunningProvider[]
   readonly models: readonly RunningModel[]
   readonly tiers: readonly ReadonlySet<RunningModel>[]
+  readonly credentials: readonly RunningCredential[]
   readonly labels: RunningLabels
 }
 
@@ -46,11 +47,16 @@ const pseudonymPattern = /^~[A-Za-z0-9_-]{22}$/
 
 /** False where a scope is of a place that is not there. */
 export function placeIsKnown(
-  { providers, models, tiers }: Record<'providers' | 'models' | 'tiers', readonly unknown[]>,
-  scope: SnapshotScope,
+  {
+    providers,
+    models,
+    tiers,
+    credentials,
+  }: Record<'providers' | 'models' | 'tiers' | 'credentials', readonly unknown[]>,
+  scope: SnapshotScope | SnapshotCredentialScope,
 ): boolean {
   if (!('at' in scope)) return true
-  const list = { PROVIDER: providers, MODEL: models, TIER: tiers }[scope.kind]
+  const list = { PROVIDER: providers, MODEL: models, TIER: tiers, CREDENTIAL: credentials }[scope.kind]
   return Number.isInteger(scope.at) && list[scope.at] !== undefined
 }
 

@@ -4,7 +4,9 @@ import type { RunningModel, RunningRoute } from '../snapshot/running.ts'
 import type { Target } from './target.ts'
 
 /** Why a target is not tried, or no more. */
-export type Omission = 'resting' | 'not_spoken' | 'not_matching' | 'no_weight' | 'unsupported_feature'
+export type Omission =
+  | ('resting' | 'not_spoken' | 'not_matching' | 'no_weight')
+  | ('unsupported_feature' | 'rate_limited' | 'concurrency_exceeded')
 
 export interface Omitted {
   readonly model: RunningModel
@@ -47,7 +49,7 @@ export class Itinerary {
     return [this.choice, ...told].join('; ')
   }
 
-  /** The first cannot express the request: it is passed over, while another is there. False where there is none. */
+  /** The first cannot express the request, or its limits do not admit it: it is passed over, while another is there. False where there is none. */
   passOver(why: Omission): boolean {
     if (this.targets.length < 2) return false
     const [{ model }] = this.targets.splice(0, 1) as [Target]

@@ -3,6 +3,7 @@ import { findKey } from '../../schema/key-table.ts'
 import type { Grant, SnapshotConfig } from '../../schema/snapshot.ts'
 import { budgetBook, findBudgetFault } from '../budgets/book.ts'
 import { type RunningLabels, runningLabels } from '../labels/declared.ts'
+import { findLimitFault, limitBook } from '../limits/book.ts'
 import { conditionStrays, findPolicyFault, policyBook } from '../policies/book.ts'
 import { type Places, runningCondition } from '../policies/condition.ts'
 import { indexAliases } from './aliases.ts'
@@ -57,6 +58,7 @@ export function buildRunning(parts: VerifiedParts): RunningSnapshot | Unreadable
     requestLabels,
     policies: policyBook(deepFreeze(config.policies), resources.aliases, places),
     budgets: budgetBook(deepFreeze(config.budgets), config.tiers, places),
+    limits: limitBook(deepFreeze(config.rateLimits), places),
     findAlias: indexAliases(resources.aliases),
     keyShards: Object.freeze(table),
     findKey: (hash: Uint8Array) => {
@@ -93,7 +95,8 @@ function findFault(config: SnapshotConfig): string | undefined {
   if (
     ![...lists, config.priceSheets, config.tiers, config.requestLabels, config.policies, config.budgets].every(
       Array.isArray,
-    )
+    ) ||
+    !Array.isArray(config.rateLimits)
   )
     return 'The configuration lacks one of its lists.'
   const misses = (list: unknown[], index: number) => !Number.isInteger(index) || index < 0 || index >= list.length
@@ -115,7 +118,7 @@ function findFault(config: SnapshotConfig): string | undefined {
   for (const { lines } of config.priceSheets)
     if (lines.some(({ model, unitPrice }) => misses(models, model) || !/^\d{1,40}$/.test(unitPrice)))
       return 'A price names a model that is not there, or is not a number.'
-  return findPolicyFault(config) ?? findBudgetFault(config)
+  return findPolicyFault(config) ?? findBudgetFault(config) ?? findLimitFault(config)
 }
 
 const routeStrategies: ReadonlySet<string> = new Set<RouteStrategy>([
@@ -124,9 +127,15 @@ const routeStrategies: ReadonlySet<string> = new Set<RouteStrategy>([
 
 const placesOf = (
   { tiers }: SnapshotConfig,
-  { models, providers }: Pick<Places, 'models' | 'providers'>,
+  { models, providers, credentials }: Pick<Places, 'models' | 'providers' | 'credentials'>,
   labels: RunningLabels,
-): Places => ({ models, providers, labels, tiers: tiers.map((tier) => new Set(tier.models.map((at) => models[at]!))) })
+): Places => ({
+  models,
+  providers,
+  credentials,
+  labels,
+  tiers: tiers.map((tier) => new Set(tier.models.map((at) => models[at]!))),
+})
 
 function resolve(config: SnapshotConfig, labels: RunningLabels) {
   const providers: RunningProvider[] = config.providers.map((provider) =>
@@ -136,7 +145,7 @@ function resolve(config: SnapshotConfig, labels: RunningLabels) {
     Object.freeze({ ...credential, provider: providers[credential.provider]!, tenant: config.tenant.id }),
   )
   const models = resolveModels(config, providers)
-  const places = placesOf(config, { models, providers }, labels)
+  const places = placesOf(config, { models, providers, credentials }, labels)
   const routes: RunningRoute[] = config.routes.map((route) =>
     deepFreeze({
       ...route,

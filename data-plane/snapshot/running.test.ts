@@ -87,6 +87,7 @@ const config: SnapshotConfig = {
   requestLabels: [],
   policies: [],
   budgets: [],
+  rateLimits: [],
 }
 const partsOf = (change: Partial<SnapshotConfig> = {}, shards: VerifiedParts['shards'] = new Map()): VerifiedParts => ({
   tenant: 'ten_1',

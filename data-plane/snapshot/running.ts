@@ -3,6 +3,7 @@ import type { SnapshotCredential, SnapshotModel, SnapshotRoute } from '../../sch
 import type { RunningBudget } from '../budgets/book.ts'
 import type { CounterBook } from '../counters/book.ts'
 import type { RunningLabels } from '../labels/declared.ts'
+import type { RunningLimit } from '../limits/book.ts'
 import type { PolicyBook } from '../policies/book.ts'
 import type { RunningCondition } from '../policies/condition.ts'
 
@@ -32,6 +33,8 @@ export interface RunningSnapshot {
   readonly policies: PolicyBook
   /** What a key's requests spend under. */
   readonly budgets: CounterBook<RunningBudget>
+  /** What a key's requests are limited by. */
+  readonly limits: CounterBook<RunningLimit>
   /** The alias a model name asks for: exact first, then the longest prefix among aliases that end in `*`. */
   findAlias(name: string): RunningAlias | undefined
   /** Key tables by first byte of the hash, as they came: what several snapshots are indexed by. */

@@ -23,6 +23,7 @@ describe('a declaration', () => {
       alias: { model: 'model/a' },
       route: { targets: [{ model: 'model/a' }] },
       budget: { scope: 'tenant/a', limit: { amount: '10', currency: 'USD' }, period: 'MONTH' },
+      rateLimit: { scope: 'tenant/a', unit: 'CONCURRENT_REQUESTS', limit: 5 },
       policy: { scope: 'tenant/a', spec: { routing: { regions: ['eu-1'] } } },
       webhook: { url: 'https://hooks.example/a' },
       alertRule: { scope: 'tenant/a', on: 'BUDGET_THRESHOLD' },

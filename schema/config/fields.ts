@@ -37,18 +37,23 @@ export const ref = (...to: Kind[]) =>
 
 const scopes = ['tenant', 'team', 'project', 'principal', 'apiKey', 'provider', 'model', 'tier'] as const
 
-/** What a policy attaches to: a resource, or the requests that carry a label. */
-export const scope = () =>
+const scopeOf = (to: readonly Kind[]) =>
   z
     .string()
     .min(1)
     .max(400)
     .meta({
       graphql: 'Ref',
-      ref: scopes,
+      ref: to,
       labelScope: true,
-      description: `${scopes.map((kind) => `${kinds[kind].word}/…`).join(', ')}, an id, label/KEY or label/KEY=VALUE`,
+      description: `${to.map((kind) => `${kinds[kind].word}/…`).join(', ')}, an id, label/KEY or label/KEY=VALUE`,
     })
+
+/** What a policy attaches to: a resource, or the requests that carry a label. */
+export const scope = () => scopeOf(scopes)
+
+/** What a rate limit attaches to: also what a provider's own limits are for. */
+export const limitScope = () => scopeOf([...scopes, 'credential'])
 
 export const text = (charactersMax = 2_000) => z.string().max(charactersMax).meta({ graphql: 'String' })
 

@@ -3,6 +3,7 @@ import * as alerts from './alerts.ts'
 import * as budgets from './budgets.ts'
 import type { Declaration, SpecOf } from './declaration.ts'
 import { z } from './fields.ts'
+import * as limits from './limits.ts'
 import * as models from './models.ts'
 import * as organisation from './organisation.ts'
 import * as policies from './policies.ts'
@@ -23,6 +24,7 @@ const declared = {
   route: routes.route,
   priceSheet: prices.priceSheet,
   budget: budgets.budget,
+  rateLimit: limits.rateLimit,
   policy: policies.policy,
   webhook: alerts.webhook,
   alertRule: alerts.alertRule,
@@ -67,6 +69,7 @@ export type { Declaration, RuleIssue, SpecOf } from './declaration.ts'
 export { labels, z } from './fields.ts'
 export { labelFault, type RequestLabel } from './labels.ts'
 export { languages } from './languages.ts'
+export { type RateUnit, rateMax, rateUnits } from './limits.ts'
 export * from './models.ts'
 export { type DataClass, type Role, roles } from './organisation.ts'
 export { failureModes, type PolicyKind, policyKinds, policyModes, type RoutingPolicy } from './policies.ts'

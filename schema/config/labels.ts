@@ -4,7 +4,7 @@ import { flag, input, int, list, z } from './fields.ts'
 /** What the gateway says of a request itself; a label of that name would be taken for it. */
 const reserved = new Set(
   ['tenant', 'team', 'project', 'principal', 'key', 'api-key', 'provider', 'credential', 'model', 'tier', 'alias']
-    .concat(['route', 'data-plane', 'instance', 'region', 'policy', 'budget', 'label'])
+    .concat(['route', 'data-plane', 'instance', 'region', 'policy', 'budget', 'rate-limit', 'label'])
     .flatMap((name) => [name, name.replace('-', '_'), name.replace('-', '')]),
 )
 

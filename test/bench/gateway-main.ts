@@ -3,6 +3,7 @@ import { unlimitedLedger } from '../../adapters/ports/ledger-unlimited.ts'
 import { fetchUpstream } from '../../adapters/ports/upstream-fetch.ts'
 import { createMetrics } from '../../adapters/standalone/metrics.ts'
 import { serveGateway } from '../../adapters/standalone/server.ts'
+import { MemoryLimiter } from '../../data-plane/limits/memory.ts'
 import type { Codec } from '../../schema/config/index.ts'
 import { journalRecorder, noRecorder, type RecorderPart, timed, unwaited } from './recorders.ts'
 import { benchSnapshot } from './snapshot.ts'
@@ -26,6 +27,7 @@ const gateway = serveGateway({
     clock: systemClock,
     snapshots: { current: () => set },
     ledger: unlimitedLedger,
+    limiter: new MemoryLimiter({ nowMs: () => performance.now() }),
     recorder: timing?.recorder ?? kept.recorder,
   },
   upstream: fetchUpstream(

@@ -78,6 +78,7 @@ function configOf(upstream: string, codec: Codec): SnapshotConfig {
     requestLabels: [],
     policies: [],
     budgets: [],
+    rateLimits: [],
   }
 }
 

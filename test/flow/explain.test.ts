@@ -7,6 +7,7 @@ import { fetchUpstream } from '../../adapters/ports/upstream-fetch.ts'
 import { createMetrics } from '../../adapters/standalone/metrics.ts'
 import { type Gateway, serveGateway } from '../../adapters/standalone/server.ts'
 import { type Explanation, explain } from '../../data-plane/explain.ts'
+import { unlimited } from '../../data-plane/limits/unlimited.ts'
 import { buildRunning } from '../../data-plane/snapshot/build.ts'
 import type { RunningSet } from '../../data-plane/snapshot/running.ts'
 import { emptySet, Freshness, KeyOverlay, runningSet, runningTenant } from '../../data-plane/snapshot/running-set.ts'
@@ -31,7 +32,13 @@ beforeAll(async () => {
   const gauges = { backlog: () => 0, journalLagMs: () => 0, snapshots: () => set, nowMs: Date.now }
   gateway = serveGateway({
     ...{ host: '127.0.0.1', port: 0, bodyBytesMax: 1e6, exchangesMax: 100 },
-    ports: { clock: systemClock, snapshots: { current: () => set }, ledger: unlimitedLedger, recorder },
+    ports: {
+      clock: systemClock,
+      snapshots: { current: () => set },
+      ledger: unlimitedLedger,
+      limiter: unlimited,
+      recorder,
+    },
     upstream: fetchUpstream(
       { secretOf: () => ({ expose: () => '', fingerprint: 'f' }) },
       { privateHosts: ['127.0.0.1'] },
@@ -123,7 +130,15 @@ describe('an explanation', () => {
       targets: [target(0, { tools: true }), target(1, null)],
     }
     const config: SnapshotConfig = {
-      ...{ ...any!, policies: [], budgets: [], requestLabels: [], tiers: [], routes: any!.routes.map(() => route) },
+      ...{
+        ...any!,
+        policies: [],
+        budgets: [],
+        rateLimits: [],
+        requestLabels: [],
+        tiers: [],
+        routes: any!.routes.map(() => route),
+      },
       aliases: [{ id: 'als_0', name: 'house', route: 0, allowLossy: false, deprecation: null }],
       grants: [{ ...any!.grants[0]!, aliases: null, requestLabels: {} }],
     }

@@ -7,6 +7,8 @@ import { unlimitedLedger } from '../../adapters/ports/ledger-unlimited.ts'
 import { fetchUpstream } from '../../adapters/ports/upstream-fetch.ts'
 import { createMetrics } from '../../adapters/standalone/metrics.ts'
 import { serveGateway } from '../../adapters/standalone/server.ts'
+import type { Limiter } from '../../data-plane/limits/limiter.ts'
+import { MemoryLimiter } from '../../data-plane/limits/memory.ts'
 import type { Ledger } from '../../data-plane/ports.ts'
 import { buildRunning } from '../../data-plane/snapshot/build.ts'
 import { Freshness, KeyOverlay, runningSet, runningTenant } from '../../data-plane/snapshot/running-set.ts'
@@ -46,6 +48,8 @@ export interface Setup {
   tiers?: SnapshotConfig['tiers']
   /** Who holds the money; without it there is enough for everything. */
   ledger?: Ledger
+  rateLimits?: SnapshotConfig['rateLimits']
+  limiter?: Limiter
   secret?: string
   /** By credential, where there are several. */
   secrets?: Record<string, string>
@@ -75,7 +79,14 @@ export async function startGateway(setup: Setup) {
   const faults: string[] = []
   const gauges = { backlog: () => recorder.backlog, journalLagMs: () => 0, snapshots: () => set, nowMs: Date.now }
   const metrics = createMetrics(gauges, { fault: (sentence) => faults.push(sentence), closed: () => {} })
-  const ports = { clock: systemClock, snapshots: { current: () => set }, ledger: setup.ledger ?? unlimitedLedger, recorder }
+  const limiter = setup.limiter ?? new MemoryLimiter({ nowMs: () => performance.now() })
+  const ports = {
+    clock: systemClock,
+    snapshots: { current: () => set },
+    ledger: setup.ledger ?? unlimitedLedger,
+    limiter,
+    recorder,
+  }
   const bodyBytesMax = setup.bodyBytesMax ?? 32 * 1024 * 1024
   const gateway = serveGateway({
     host: '127.0.0.1',
@@ -181,6 +192,7 @@ function configOf(setup: Setup): SnapshotConfig {
     requestLabels: [],
     policies: setup.policies ?? [],
     budgets: setup.budgets ?? [],
+    rateLimits: setup.rateLimits ?? [],
   }
 }
 

@@ -68,7 +68,7 @@ function snapshotOf({ provider, kind }: Setup) {
     ],
     credentials: [{ id: 'crd_1', provider: 0, kind: kind ?? 'API_KEY', source: 'STORED', locator: null, version: 1 }],
     ...{ grants: [], aliases: [], routes: [], models: [], priceSheets: [], tiers: [] },
-    ...{ requestLabels: [], policies: [], budgets: [] },
+    ...{ requestLabels: [], policies: [], budgets: [], rateLimits: [] },
   }
   const built = buildRunning({
     ...{ tenant, revision: 7, deltaNumber: 0, sequence: 1, configDigest: 'd'.repeat(64) },

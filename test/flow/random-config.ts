@@ -39,6 +39,7 @@ export const randomConfig: fc.Arbitrary<SnapshotConfig> = fc
         .array(policy(models, aliases), { maxLength: 4 })
         .map((some) => some.map((one, at) => ({ ...one, id: `pol_${at}` }))),
       budgets: fc.constant<SnapshotConfig['budgets']>([]),
+      rateLimits: fc.constant<SnapshotConfig['rateLimits']>([]),
     }),
   )
 

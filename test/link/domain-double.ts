@@ -212,6 +212,7 @@ export class DomainDouble implements LinkDomain {
       requestLabels: [],
       policies: [],
       budgets: [],
+      rateLimits: [],
       providers: [
         {
           id: 'prv_1',

@@ -81,7 +81,7 @@ export async function makeWorld({ db, stop }: Opened): Promise<World> {
 function nowhere(): House {
   const kinds = [
     ...(['tenant', 'team', 'project', 'principal', 'apiKey', 'provider', 'credential', 'model', 'alias'] as const),
-    ...(['tier', 'budget', 'policy', 'route', 'priceSheet', 'webhook', 'alertRule'] as const),
+    ...(['tier', 'budget', 'rateLimit', 'policy', 'route', 'priceSheet', 'webhook', 'alertRule'] as const),
     ...(['alert', 'dataPlane', 'instance', 'request', 'audit'] as const),
   ] satisfies IdKind[]
   const ids = Object.fromEntries(kinds.map((kind) => [kind, mintId(kind)])) as House['ids']
@@ -136,6 +136,7 @@ async function furnish(ctx: Context): Promise<Furnished> {
     'route',
     'priceSheet',
     'budget',
+    'rateLimit',
     'policy',
     'webhook',
     'alertRule',
@@ -180,6 +181,13 @@ const declarations = (name: House['name']): [Kind, Record<string, unknown>][] =>
     {
       ...{ name: name('budget'), scope: `project/${name('project')}`, period: 'MONTH' },
       ...{ limit: { amount: '10', currency: 'USD' }, onExhausted: 'DOWNGRADE', downgradeTo: `tier/${name('tier')}` },
+    },
+  ],
+  [
+    'rateLimit',
+    {
+      ...{ name: name('rateLimit'), scope: `project/${name('project')}`, per: 'API_KEY' },
+      ...{ unit: 'REQUESTS', limit: 1_000, window: 'PT1M' },
     },
   ],
   [
