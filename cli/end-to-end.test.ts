@@ -183,6 +183,18 @@ scope: label/case=b
 mode: OBSERVE
 spec: { routing: { allowAliases: [alias/tiny] } }
 ---
+kind: Budget
+name: checkout
+scope: project/checkout
+per: API_KEY
+limit: { amount: "100.50", currency: USD }
+period: MONTH
+timeZone: Europe/Berlin
+onExhausted: DOWNGRADE
+downgradeTo: tier/large
+waitForFunds: 500ms
+thresholds: [50, 90]
+---
 kind: Webhook
 name: pager
 url: https://hooks.example/sluice?team=core

@@ -9,10 +9,12 @@ export async function standingsOf(
   tenant: string,
   budgets: readonly Resource<'budget'>[],
   nowMs: number,
+  /** Of budgets with a counter for each …: only these, also where nothing was spent yet; absent = all that there are. */
+  subjects?: readonly string[],
 ): Promise<BudgetStanding[]> {
   if (budgets.length === 0) return []
   const byId = new Map(budgets.map((budget) => [budget.id, budget]))
-  const balances = await balancesOf(tx, tenant, { budgets: [...byId.keys()], nowMs })
+  const balances = await balancesOf(tx, tenant, { budgets: [...byId.keys()], nowMs, subjects })
   return balances.map(({ budget, subject, window, limit, adjustments, spent, released, available }) => ({
     ...{ budget: byId.get(budget)!, subject, window, limit, adjustments, available },
     spent: spent - released,

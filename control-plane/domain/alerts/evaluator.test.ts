@@ -9,6 +9,7 @@ import { numberPending } from '../sequencer.ts'
 import { declareAll, TestChain, type TestContext, testContext, testInstance, testTenant } from '../test-context.ts'
 import { alertAcknowledge, listAlerts } from './alerts.ts'
 import { evaluateTenant, startEvaluator } from './evaluator.ts'
+import { forecastOfCounter } from './forecast-facts.ts'
 
 let ctx: TestContext
 beforeAll(async () => {
@@ -181,6 +182,31 @@ describe('rules on a budget', () => {
     ctx.clock.nowMs += day
     expect((await told()).has('BUDGET_EXHAUSTED')).toBe(false)
     expect((await told()).has('BUDGET_THRESHOLD')).toBe(false)
+  })
+})
+
+describe('a forecast of a counter', () => {
+  it('is of the present window, and there is none where the period has no end or the subject is not said', async () => {
+    const { owner } = await testTenant(ctx)
+    const limit = { amount: '100', currency: 'USD' }
+    const budget = (name: string, more: object) => ['budget', { name, scope: owner.tenant, limit, ...more }] as const
+    const declared = await declareAll(ctx, owner, [
+      budget('day', { period: 'DAY' }),
+      budget('keys', { period: 'DAY', per: 'API_KEY' }),
+      budget('rolling', { period: 'ROLLING', window: 'P1D' }),
+      budget('all', { period: 'LIFETIME' }),
+    ] as never)
+    expect(declared.errors).toEqual([])
+    const of = (index: number, subject: string | null = null) =>
+      ctx.db.withTenant(owner.tenant, (tx) =>
+        forecastOfCounter(tx, owner.tenant, declared.resources[index] as never, subject, ctx.clock.now()),
+      )
+    const nothing = { low: 0n, expected: 0n, high: 0n, exhaustedAt: null }
+    expect(await of(0)).toEqual(nothing)
+    expect(await of(0, 'key_a')).toBeNull()
+    expect(await of(1)).toBeNull()
+    expect(await of(1, 'key_a')).toEqual(nothing)
+    expect([await of(2), await of(3)]).toEqual([null, null])
   })
 })
 

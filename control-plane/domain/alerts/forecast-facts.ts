@@ -1,10 +1,12 @@
 import { and, eq, gt, lte, type SQL, sql } from 'drizzle-orm'
 import { endOfTime } from '../../../schema/budget-window.ts'
+import type { Resource } from '../../../schema/config/index.ts'
 import { isLabelScope, parseLabelScope } from '../../../schema/handles.ts'
 import { idKind } from '../../../schema/ids.ts'
 import { parseAmount } from '../../../schema/money.ts'
 import type { Tx } from '../../db/database.ts'
 import { spendRollup } from '../../db/tables.ts'
+import { standingsOf } from './balances.ts'
 import { type Forecast, forecast } from './forecast.ts'
 import { allowanceOf, type BudgetStanding } from './standing.ts'
 
@@ -26,6 +28,20 @@ export async function forecastOf(
   const hours = await hoursOf(tx, tenant, standing, nowMs)
   const allowance = allowanceOf(standing)
   return { forecast: forecast({ window, nowMs, spent, allowance, hours }), knownHours: Math.max(0, hours.length - 1) }
+}
+
+/** The forecast of the counter that counts this subject (null = the budget's one); null where there is no such counter. */
+export async function forecastOfCounter(
+  tx: Tx,
+  tenant: string,
+  budget: Resource<'budget'>,
+  subject: string | null,
+  nowMs: number,
+): Promise<Forecast | null> {
+  if ((budget.spec.per === null) !== (subject === null)) return null
+  const standings = await standingsOf(tx, tenant, [budget], nowMs, subject === null ? [] : [subject])
+  const standing = standings.find((one) => one.subject === subject)
+  return standing ? (await forecastOf(tx, tenant, standing, nowMs)).forecast : null
 }
 
 /** Since the first hour that cost something; the newest is the one under way. */
