@@ -3,6 +3,7 @@ import { comparePositions, decodeCursor, encodeCursor, type Position } from '../
 import { auditEntry, outboxEvent } from '../db/tables.ts'
 import type { Actor } from './actor.ts'
 import type { AuditActor } from './audit.ts'
+import type { ToldBalance } from './budgets/telling.ts'
 import type { Context } from './context.ts'
 import { followEvents } from './event-stream.ts'
 import { followRecords } from './flight-tail.ts'
@@ -18,7 +19,7 @@ import { type Batch, logEnd, type Part, TenantReader } from './tenant-reader.ts'
 
 export { StreamEnded } from './stream-ended.ts'
 
-export type EventKind = 'CONFIG_CHANGED' | 'DATA_PLANE_CHANGED' | 'STREAM_RESET' | 'HEARTBEAT'
+export type EventKind = 'CONFIG_CHANGED' | 'BUDGET_CHANGED' | 'DATA_PLANE_CHANGED' | 'STREAM_RESET' | 'HEARTBEAT'
 
 interface Placed<K extends EventKind> {
   kind: K
@@ -29,6 +30,8 @@ interface Placed<K extends EventKind> {
 export type Event =
   | (Placed<'CONFIG_CHANGED'> & { revision: number; actor: AuditActor; changes: Change[] })
   | (Placed<'DATA_PLANE_CHANGED'> & { dataPlane: string })
+  /** The balance as it was then; each counter is told at most once a second. */
+  | (Placed<'BUDGET_CHANGED'> & { budget: string; balance: ToldBalance })
   /** `after` is older than what is kept: fetch state again, then go on from `cursor`. */
   | (Placed<'STREAM_RESET'> & { oldest: string })
   | Placed<'HEARTBEAT'>

@@ -1,6 +1,7 @@
 import type { Resource } from '../../schema/config/index.ts'
 import { type Kind, kinds } from '../../schema/handles.ts'
 import type { AuditRow } from '../domain/audit.ts'
+import type { AdjustmentRow, LeaseRow } from '../domain/budgets/reading.ts'
 import type { Instance } from '../domain/planes.ts'
 import type { RecordRow } from '../domain/records.ts'
 import { builder } from './builder.ts'
@@ -28,3 +29,5 @@ export const DataPlane = typeOf('dataPlane')
 export const InstanceType = builder.objectRef<Instance>('Instance')
 export const FlightRecordType = builder.objectRef<RecordRow>('FlightRecord')
 export const AuditEntry = builder.objectRef<AuditRow>('AuditEntry')
+export const BudgetAdjustmentType = builder.objectRef<AdjustmentRow>('BudgetAdjustment')
+export const LeaseType = builder.objectRef<LeaseRow>('Lease')

@@ -1,19 +1,21 @@
 import type { Event, FlightTick as FlightTickShape, SpendTick as SpendTickShape } from '../domain/streams.ts'
 import { Change } from './apply.ts'
 import { Actor } from './audit.ts'
+import { BudgetBalance } from './budget-balance.ts'
 import { builder } from './builder.ts'
 import { FlightFilter, flightFilter } from './flight-record.ts'
 import { referenced } from './loaders.ts'
-import { DataPlane, FlightRecordType } from './refs.ts'
+import { Budget, DataPlane, FlightRecordType } from './refs.ts'
 import { dimensionsOf, Interval, SpendDimension, SpendFilter, SpendGroup, spendFilter } from './spend.ts'
 import { stream } from './stream.ts'
 
 const EventKind = builder.enumType('EventKind', {
-  values: ['CONFIG_CHANGED', 'DATA_PLANE_CHANGED', 'STREAM_RESET', 'HEARTBEAT'] as const,
+  values: ['CONFIG_CHANGED', 'BUDGET_CHANGED', 'DATA_PLANE_CHANGED', 'STREAM_RESET', 'HEARTBEAT'] as const,
 })
 
 const eventTypes = {
   CONFIG_CHANGED: 'ConfigChanged',
+  BUDGET_CHANGED: 'BudgetChanged',
   DATA_PLANE_CHANGED: 'DataPlaneChanged',
   STREAM_RESET: 'StreamReset',
   HEARTBEAT: 'Heartbeat',
@@ -37,6 +39,14 @@ eventOf('CONFIG_CHANGED').implement({
     revision: t.expose('revision', { type: 'SafeInt' }),
     actor: t.expose('actor', { type: Actor }),
     changes: t.expose('changes', { type: [Change] }),
+  }),
+})
+eventOf('BUDGET_CHANGED').implement({
+  description: 'The balance of a counter as it was then. Each counter is told at most once a second.',
+  interfaces,
+  fields: (t) => ({
+    budget: t.field({ type: Budget, resolve: (event, _, ctx) => referenced(ctx, 'budget', event.budget) }),
+    balance: t.field({ type: BudgetBalance, resolve: ({ balance, cursor }) => ({ ...balance, asOf: cursor }) }),
   }),
 })
 eventOf('DATA_PLANE_CHANGED').implement({
