@@ -767,6 +767,27 @@ export const ledgerEntry = pgTable(
   ],
 )
 
+/** What was last told of a counter in an event. The sequencer alone writes it, under the log's lock. */
+export const budgetTold = pgTable(
+  'budget_told',
+  {
+    tenant: tenantId(),
+    budget: text('budget').notNull(),
+    subject: subject(),
+    ...windowBounds(),
+    limit: amount('limit_amount').notNull(),
+    adjustments: amount('adjustments').notNull(),
+    committed: amount('committed').notNull(),
+    overruns: amount('overruns').notNull(),
+    released: amount('released').notNull(),
+    /** Records were posted to it since. */
+    moved: boolean('moved').notNull(),
+    /** By the database's clock, since it is a pace; null = never. */
+    toldAt: at('told_at'),
+  },
+  (table) => [...walls(), primaryKey({ columns: [table.tenant, table.budget, table.subject] })],
+)
+
 /** Money that an instance is to be asked back for. The control plane that holds its link takes the row; it lives for moments. */
 export const leaseRecall = pgTable(
   'lease_recall',

@@ -2,6 +2,7 @@ import { eq, sql } from 'drizzle-orm'
 import type { Tx } from '../db/database.ts'
 import { logState, outboxEvent } from '../db/tables.ts'
 import type { AuditActor } from './audit.ts'
+import type { ToldBalance } from './budgets/telling.ts'
 import type { Context } from './context.ts'
 import type { Change } from './plan.ts'
 import { enqueueDeliveries } from './webhooks/deliveries.ts'
@@ -11,6 +12,7 @@ export type OutboxBody =
   | { kind: 'CONFIG_CHANGED'; revision: number; actor: AuditActor; changes: Change[] }
   | { kind: 'DATA_PLANE_CHANGED'; dataPlane: string }
   | { kind: 'ALERT_RAISED' | 'ALERT_RESOLVED'; alert: string }
+  | { kind: 'BUDGET_CHANGED'; budget: string; balance: ToldBalance }
 
 /**
  * Appends an event in the transaction of what it tells of. It is pending until the sequencer gives it a place: right after its

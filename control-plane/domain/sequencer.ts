@@ -2,10 +2,12 @@ import { and, eq, sql } from 'drizzle-orm'
 import type { FlightRecord } from '../../schema/flight-record.ts'
 import type { Tx } from '../db/database.ts'
 import { logState, outboxEvent } from '../db/tables.ts'
+import { markPosted, tellBudgets, tenantsToTell } from './budgets/telling.ts'
 import type { Context } from './context.ts'
 import { tellSilent } from './planes.ts'
 import { rarely } from './rarely.ts'
 import { addToRollups } from './rollups.ts'
+import { Bell } from './subscription.ts'
 
 export interface Sequencer {
   /** Numbers everything that is pending now; for tests and an orderly stop. */
@@ -21,6 +23,9 @@ const idleMs = 250
 /** A notification may be lost with its connection: every tenant is looked at this often. */
 const sweepMs = 5_000
 const silenceMs = 5_000
+/** Balances are told at most so often; looking for what changed takes at most a twentieth of the time. */
+const tellMs = 1_000
+const tellRest = 20
 const restMsMax = 5_000
 const lockSpace = 5_834_521
 
@@ -40,13 +45,41 @@ export async function startSequencer(ctx: Context, hear: (fault: unknown) => voi
     setInterval(() => work.wake(''), sweepMs),
     setInterval(silence, silenceMs),
   ]
+  const budgets = watchBudgets(ctx, work, report)
   work.wake('')
   return {
     drain: () => work.drain(),
     async stop() {
       for (const timer of timers) clearInterval(timer)
+      await budgets.stop()
       await unlisten()
       await work.stop()
+    },
+  }
+}
+
+/** Wakes the tenants whose balances changed: a grant is no record. */
+function watchBudgets(ctx: Sequencing, work: Work, report: (fault: unknown) => void): { stop(): Promise<void> } {
+  const over = new Bell()
+  let stopped = false
+  const watching = (async () => {
+    for (let restMs = tellMs; ; ) {
+      await over.wait(restMs)
+      if (stopped) return
+      const since = performance.now()
+      const tenants = await tenantsToTell(ctx).catch((fault: unknown): string[] => {
+        report(fault)
+        return []
+      })
+      for (const tenant of tenants) work.wake(tenant)
+      restMs = Math.max(tellMs, tellRest * (performance.now() - since))
+    }
+  })()
+  return {
+    async stop() {
+      stopped = true
+      over.ring()
+      await watching
     },
   }
 }
@@ -152,8 +185,11 @@ export async function numberPending(ctx: Sequencing, tenant: string): Promise<'D
     const afterAudits = lastNumber + audits
     const records = await numberRecords(tx, tenant, afterAudits)
     const end = afterAudits + records.length
-    if (records.length > 0)
+    if (records.length > 0) {
       await addToRollups(tx, tenant, records, { first: afterAudits + 1, last: end, at: new Date(ctx.clock.now()) })
+      await markPosted(tx, tenant, records)
+    }
+    await tellBudgets(tx, tenant, ctx.clock.now())
     const sub = await placeEvents(tx, tenant, { lastNumber, lastSub, end })
     if (end === lastNumber && sub === lastSub) return 'DONE'
     await tx.update(logState).set({ lastNumber: end, lastSub: sub }).where(eq(logState.tenant, tenant))

@@ -4,6 +4,7 @@ import { comparePositions, decodeCursor, encodeCursor, type Position } from '../
 import { auditEntry, outboxEvent } from '../db/tables.ts'
 import type { Actor } from './actor.ts'
 import type { AuditActor } from './audit.ts'
+import type { ToldBalance } from './budgets/telling.ts'
 import type { Context } from './context.ts'
 import { followEvents } from './event-stream.ts'
 import { followRecords } from './flight-tail.ts'
@@ -30,6 +31,8 @@ export type Event =
   | (Placed<'CONFIG_CHANGED'> & { revision: number; actor: AuditActor; changes: Change[] })
   | (Placed<'DATA_PLANE_CHANGED'> & { dataPlane: string })
   | (Placed<'ALERT_RAISED' | 'ALERT_RESOLVED'> & { alert: string })
+  /** The balance as it was then; each counter is told at most once a second. */
+  | (Placed<'BUDGET_CHANGED'> & { budget: string; balance: ToldBalance })
   /** `after` is older than what is kept: fetch state again, then go on from `cursor`. */
   | (Placed<'STREAM_RESET'> & { oldest: string })
   | Placed<'HEARTBEAT'>

@@ -1,5 +1,5 @@
 import { encodeCursor } from '../../schema/cursor.ts'
-import type { RecordAttempt, RecordMeter } from '../../schema/flight-record.ts'
+import type { RecordAttempt, RecordMeter, RecordPosting } from '../../schema/flight-record.ts'
 import { type FlightFilter as Filter, listRecords } from '../domain/records.ts'
 import { builder } from './builder.ts'
 import { configEnum } from './config-inputs.ts'
@@ -8,10 +8,11 @@ import type { GraphContext } from './context.ts'
 import { requestError } from './errors.ts'
 import { idsOf, rangeOf, TimeRange } from './filters.ts'
 import { loaders, read, referenced, resourceOf } from './loaders.ts'
-import { Money } from './money.ts'
+import { Money, TimeWindow } from './money.ts'
 import { PolicyDecision } from './policy-decision.ts'
 import {
   ApiKey,
+  Budget,
   Credential,
   DataPlane,
   FlightRecordType,
@@ -55,6 +56,28 @@ const MeterReading = builder.objectRef<RecordMeter & { currency: string }>('Mete
     quantity: t.expose('quantity', { type: 'SafeInt' }),
     source: t.expose('source', { type: MeterSource }),
     cost: t.field({ type: Money, resolve: ({ cost, currency }) => ({ amount: cost, currency }) }),
+  }),
+})
+
+const Posting = builder.objectRef<RecordPosting & { currency: string }>('Posting').implement({
+  description: 'Money that a record spends under one budget.',
+  fields: (t) => ({
+    budget: t.field({
+      type: Budget,
+      nullable: true,
+      description: 'Null where the reader may not see it.',
+      resolve: (posting, _, ctx) => resourceOf(ctx, 'budget', posting.budget),
+    }),
+    subject: t.exposeString('subject', { nullable: true }),
+    window: t.field({
+      type: TimeWindow,
+      resolve: ({ window }) => ({ from: new Date(window.from), to: new Date(window.to) }),
+    }),
+    epoch: t.string({
+      description: "Of the lease; 0 = from none, since the budget's action is WARN.",
+      resolve: ({ leaseEpoch }) => String(leaseEpoch),
+    }),
+    amount: t.field({ type: Money, resolve: ({ amount, currency }) => ({ amount, currency }) }),
   }),
 })
 
@@ -174,6 +197,11 @@ FlightRecordType.implement({
       resolve: ({ record }) => ({ amount: record.reserved, currency: record.currency }),
     }),
     cost: t.field({ type: Money, resolve: ({ record }) => ({ amount: record.cost, currency: record.currency }) }),
+    postings: t.field({
+      type: [Posting],
+      description: 'The money it spent, budget by budget; each equals the cost.',
+      resolve: ({ record }) => record.postings.map((posting) => ({ ...posting, currency: record.currency })),
+    }),
     priceSheet: t.field({
       type: PriceSheet,
       nullable: true,

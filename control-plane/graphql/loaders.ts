@@ -4,14 +4,15 @@ import type { Resource } from '../../schema/config/index.ts'
 import type { Kind } from '../../schema/handles.ts'
 import type { Tx } from '../db/database.ts'
 import { alertsByIds } from '../domain/alerts/alerts.ts'
+import { readBalances } from '../domain/budgets/reading.ts'
 import { credentialFacts } from '../domain/credentials.ts'
 import { apiKeyFacts } from '../domain/keys.ts'
 import { dataPlaneFacts, instancesByIds } from '../domain/planes.ts'
-import { membershipsOf, resourcesByIds } from '../domain/resources.ts'
+import { listResources, membershipsOf, resourcesByIds } from '../domain/resources.ts'
 import { type SpendArgs, spend } from '../domain/spend.ts'
 import { webhookStates } from '../domain/webhooks/deliveries.ts'
 import type { GraphContext } from './context.ts'
-import { isVisible } from './visible.ts'
+import { isVisible, readableSubjects } from './visible.ts'
 
 /** Reads as the caller's tenant, in one transaction. */
 export function read<T>(ctx: GraphContext, work: (tx: Tx, tenant: string) => Promise<T>): Promise<T> {
@@ -42,6 +43,12 @@ export const loaders = createContextCache((ctx: GraphContext) => {
     instance: byId(ctx, (tx, tenant, ids) => instancesByIds(tx, tenant, ids, nowMs())),
     alert: byId(ctx, alertsByIds),
     webhookState: byId(ctx, webhookStates),
+    /** Every `balance` of one operation has one `asOf`. */
+    balance: new DataLoader(
+      (asked: readonly { budget: string; subject: string | null }[]) =>
+        read(ctx, (tx, tenant) => readBalances(tx, tenant, asked, nowMs())),
+      { cache: false, maxBatchSize: 1_000 },
+    ),
     memberships: byId(ctx, (tx, tenant, ids) => Promise.all(ids.map((id) => membershipsOf(tx, tenant, id)))),
     /** Every `spend` of one operation is read in one snapshot, so that their cursors are one and ticks fit them all. */
     spend: new DataLoader(
@@ -63,7 +70,28 @@ export const loaders = createContextCache((ctx: GraphContext) => {
 /** The resource behind an id, if this actor may see it. */
 export async function visibleResource(ctx: GraphContext, id: string | null): Promise<Resource | null> {
   const found = id ? await loaders(ctx).resource.load(id) : undefined
-  return found && isVisible(ctx.actor, found) ? found : null
+  return found && (await meets(ctx, found)) ? found : null
+}
+
+/** Whether this actor may see a resource; of a budget that also depends on whom it counts. */
+export async function meets(ctx: GraphContext, resource: Resource): Promise<boolean> {
+  if (isVisible(ctx.actor, resource)) return true
+  return resource.kind === 'budget' && (await budgetSubjects(ctx, resource)) !== undefined
+}
+
+/** Own keys beyond these are not looked for under a budget. */
+const keysMax = 1_000
+
+/** The subjects of a budget whose spending this actor may see: null = all of them, undefined = none. */
+export function budgetSubjects(ctx: GraphContext, budget: Resource<'budget'>): Promise<string[] | null | undefined> {
+  return readableSubjects(ctx.actor, budget, {
+    load: (id) => loaders(ctx).resource.load(id),
+    keysOf: async (principal) => {
+      const query = { kinds: ['apiKey'] as const, where: { principal: [principal] }, first: keysMax }
+      const { rows } = await read(ctx, (tx, tenant) => listResources(tx, tenant, query))
+      return rows.map(({ id }) => id)
+    },
+  })
 }
 
 /** Of one kind; the reference was declared to name only that kind. */

@@ -2,15 +2,17 @@ import { handleOf, kindList, kinds } from '../../schema/handles.ts'
 import { idKind } from '../../schema/ids.ts'
 import type { Permission } from '../../schema/permissions.ts'
 import { findAudit } from '../domain/audit.ts'
+import { findAdjustment } from '../domain/budgets/reading.ts'
 import { findRecord } from '../domain/records.ts'
 import { findResource } from '../domain/resources.ts'
 import { findDelivery } from '../domain/webhooks/deliveries.ts'
 import { builder } from './builder.ts'
 import type { GraphContext } from './context.ts'
 import { requestError } from './errors.ts'
-import { loaders, read, visibleResource } from './loaders.ts'
+import { isLeaseId, leaseById } from './lease-id.ts'
+import { loaders, meets, read, visibleResource } from './loaders.ts'
 import { Node, ResourceType } from './refs.ts'
-import { isVisible, readablePrincipals } from './visible.ts'
+import { readablePrincipals } from './visible.ts'
 
 export const ResourceKind = builder.enumType('ResourceKind', {
   values: Object.fromEntries(kindList.map((kind) => [kinds[kind].enum, { value: kind }])),
@@ -50,6 +52,11 @@ async function nodeById(ctx: GraphContext, id: string): Promise<object | null> {
   if (kind === 'alert') return may('event:read') ? ((await loaders(ctx).alert.load(id)) ?? null) : null
   if (kind === 'webhookDelivery')
     return may('config:read') ? ((await read(ctx, (tx, tenant) => findDelivery(tx, tenant, id))) ?? null) : null
+  if (kind === 'budgetAdjustment') {
+    if (!ctx.actor.permissions.has('config:read')) return null
+    return (await read(ctx, (tx, tenant) => findAdjustment(tx, tenant, id))) ?? null
+  }
+  if (isLeaseId(id)) return leaseById(ctx, id)
   return kind && kind in kinds ? visibleResource(ctx, id) : null
 }
 
@@ -86,7 +93,7 @@ builder.queryFields((t) => ({
     args: { ref: t.arg({ type: 'Ref', required: true }) },
     resolve: async (_, { ref }, ctx) => {
       const found = await read(ctx, (tx, tenant) => findResource(tx, tenant, ref))
-      return found && isVisible(ctx.actor, found) ? found : null
+      return found && (await meets(ctx, found)) ? found : null
     },
   }),
 }))

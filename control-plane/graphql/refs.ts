@@ -2,6 +2,7 @@ import type { Resource } from '../../schema/config/index.ts'
 import { type Kind, kinds } from '../../schema/handles.ts'
 import type { Alert } from '../domain/alerts/alerts.ts'
 import type { AuditRow } from '../domain/audit.ts'
+import type { AdjustmentRow, LeaseRow } from '../domain/budgets/reading.ts'
 import type { Instance } from '../domain/planes.ts'
 import type { RecordRow } from '../domain/records.ts'
 import type { Delivery } from '../domain/webhooks/deliveries.ts'
@@ -35,3 +36,5 @@ export const FlightRecordType = builder.objectRef<RecordRow>('FlightRecord')
 export const AlertType = builder.objectRef<Alert>('Alert')
 export const WebhookDelivery = builder.objectRef<Delivery>('WebhookDelivery')
 export const AuditEntry = builder.objectRef<AuditRow>('AuditEntry')
+export const BudgetAdjustmentType = builder.objectRef<AdjustmentRow>('BudgetAdjustment')
+export const LeaseType = builder.objectRef<LeaseRow>('Lease')

@@ -19,6 +19,9 @@ import './tenants.ts'
 import './viewer.ts'
 import './explain.ts'
 import './api-quota.ts'
+import './budget-balance.ts'
+import './budget-adjustment.ts'
+import './lease.ts'
 import './subscriptions.ts'
 
 /** The whole API. Any host that runs graphql-js may carry it: nothing in this folder knows which one does. */

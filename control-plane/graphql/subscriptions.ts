@@ -6,11 +6,12 @@ import type {
 } from '../domain/streams.ts'
 import { Change } from './apply.ts'
 import { Actor } from './audit.ts'
+import { BudgetBalance } from './budget-balance.ts'
 import { builder } from './builder.ts'
 import { configEnum } from './config-inputs.ts'
 import { FlightFilter, flightFilter } from './flight-record.ts'
 import { loaders, referenced } from './loaders.ts'
-import { AlertType, DataPlane, FlightRecordType } from './refs.ts'
+import { AlertType, Budget, DataPlane, FlightRecordType } from './refs.ts'
 import { dimensionsOf, Interval, SpendDimension, SpendFilter, SpendGroup, spendFilter } from './spend.ts'
 import { stream } from './stream.ts'
 
@@ -18,6 +19,7 @@ const EventKind = configEnum('EventKind')
 
 const eventTypes = {
   CONFIG_CHANGED: 'ConfigChanged',
+  BUDGET_CHANGED: 'BudgetChanged',
   DATA_PLANE_CHANGED: 'DataPlaneChanged',
   ALERT_RAISED: 'AlertChanged',
   ALERT_RESOLVED: 'AlertChanged',
@@ -44,6 +46,14 @@ eventOf('CONFIG_CHANGED').implement({
     revision: t.expose('revision', { type: 'SafeInt' }),
     actor: t.expose('actor', { type: Actor }),
     changes: t.expose('changes', { type: [Change] }),
+  }),
+})
+eventOf('BUDGET_CHANGED').implement({
+  description: 'The balance of a counter as it was then. Each counter is told at most once a second.',
+  interfaces,
+  fields: (t) => ({
+    budget: t.field({ type: Budget, resolve: (event, _, ctx) => referenced(ctx, 'budget', event.budget) }),
+    balance: t.field({ type: BudgetBalance, resolve: ({ balance, cursor }) => ({ ...balance, asOf: cursor }) }),
   }),
 })
 eventOf('DATA_PLANE_CHANGED').implement({

@@ -32,3 +32,30 @@ export function readablePrincipals(actor: Actor, of: 'spend' | 'record'): string
   if (actor.permissions.has(`${of}:read`)) return null
   return actor.permissions.has(`${of}:read-own`) && actor.principal !== null ? [actor.principal] : undefined
 }
+
+interface Asking {
+  load: (id: string) => Promise<Resource | undefined>
+  /** Ids of a principal's keys. */
+  keysOf: (principal: string) => Promise<string[]>
+}
+
+/**
+ * The subjects of a budget whose spending this actor may see: null = all, undefined = none. Who sees its own spending alone sees
+ * budgets on itself and its keys, and of those that count each person or key where it belongs, its own counters.
+ */
+export async function readableSubjects(
+  actor: Actor,
+  { spec }: Resource<'budget'>,
+  { load, keysOf }: Asking,
+): Promise<string[] | null | undefined> {
+  const principals = readablePrincipals(actor, 'spend')
+  if (!principals) return principals
+  const own = principals[0]!
+  if (spec.scope === own) return null
+  const scope = spec.scope === actor.tenant ? null : await load(spec.scope)
+  if (scope?.kind === 'apiKey') return scope.spec.principal === own ? null : undefined
+  const belongs = scope === null || ((scope?.kind === 'team' || scope?.kind === 'project') && isVisible(actor, scope))
+  if (!belongs) return undefined
+  if (spec.per === 'PRINCIPAL') return [own]
+  return spec.per === 'API_KEY' ? keysOf(own) : undefined
+}

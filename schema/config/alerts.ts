@@ -6,6 +6,7 @@ import { decimal, flag, list, oneOf, ref, scope, z } from './fields.ts'
 /** What a tenant's stream of events tells of. The last two are of the stream itself and go to no webhook. */
 export const eventKinds = [
   'CONFIG_CHANGED',
+  'BUDGET_CHANGED',
   'DATA_PLANE_CHANGED',
   'ALERT_RAISED',
   'ALERT_RESOLVED',

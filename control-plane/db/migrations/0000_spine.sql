@@ -100,6 +100,23 @@ CREATE TABLE "budget_counter" (
 );
 --> statement-breakpoint
 ALTER TABLE "budget_counter" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "budget_told" (
+	"tenant" text NOT NULL,
+	"budget" text NOT NULL,
+	"subject" text NOT NULL,
+	"window_from" bigint NOT NULL,
+	"window_to" bigint NOT NULL,
+	"limit_amount" numeric(38, 12) NOT NULL,
+	"adjustments" numeric(38, 12) NOT NULL,
+	"committed" numeric(38, 12) NOT NULL,
+	"overruns" numeric(38, 12) NOT NULL,
+	"released" numeric(38, 12) NOT NULL,
+	"moved" boolean NOT NULL,
+	"told_at" timestamp (3) with time zone,
+	CONSTRAINT "budget_told_tenant_budget_subject_pk" PRIMARY KEY("tenant","budget","subject")
+);
+--> statement-breakpoint
+ALTER TABLE "budget_told" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "chain_head" (
 	"tenant" text NOT NULL,
 	"instance" text NOT NULL,
@@ -551,6 +568,8 @@ CREATE POLICY "own_tenant" ON "budget_adjustment" AS PERMISSIVE FOR ALL TO "slui
 CREATE POLICY "installation" ON "budget_adjustment" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "budget_counter" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "budget_counter" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "budget_told" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "budget_told" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "chain_head" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "chain_head" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "credential_secret" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint

@@ -32,6 +32,10 @@ export async function dataOf(tx: Tx, tenant: string, body: OutboxBody): Promise<
     }
     case 'DATA_PLANE_CHANGED':
       return { dataPlane: await named(tx, tenant, body.dataPlane) }
+    case 'BUDGET_CHANGED': {
+      const { subject, window, ...figures } = body.balance
+      return { budget: await named(tx, tenant, body.budget), balance: { subject, window: told(window), ...figures } }
+    }
     case 'ALERT_RAISED':
     case 'ALERT_RESOLVED':
       return { alert: await alertData(tx, tenant, body.alert) }
@@ -55,12 +59,24 @@ async function named(tx: Tx, tenant: string, id: string | null): Promise<{ id: s
   return { id, handle: found ? handleOf(found.kind, found.name) : null }
 }
 
+const told = ({ from, to }: { from: number; to: number }) => ({
+  from: new Date(from).toISOString(),
+  to: new Date(to).toISOString(),
+})
+
+const sampleBalance = (at: string) => ({
+  ...{ subject: null, window: { from: at, to: at }, currency: 'USD' },
+  ...{ limit: '0', adjustments: '0', overruns: '0', released: '0', leased: '0', spent: '0', available: '0' },
+})
+
 /** What `webhookTest` sends of a kind: the form of it, about nothing that exists. */
 export function sampleData(kind: EventKind, nowMs: number): object {
   const at = new Date(nowMs).toISOString()
   if (kind === 'CONFIG_CHANGED')
     return { revision: 0, actor: { kind: 'SYSTEM', id: 'system' }, changes: [], changesTotal: 0 }
   if (kind === 'DATA_PLANE_CHANGED') return { dataPlane: { id: 'dpl_test', handle: 'data-plane/test' } }
+  if (kind === 'BUDGET_CHANGED')
+    return { budget: { id: 'bud_test', handle: 'budget/test' }, balance: sampleBalance(at) }
   const resolvedAt = kind === 'ALERT_RESOLVED' ? at : null
   const summary = 'A test of this webhook; nothing happened.'
   const plain = { trigger: 'BUDGET_THRESHOLD', severity: 'INFO', summary, figures: {} }
