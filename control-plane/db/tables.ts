@@ -709,7 +709,7 @@ export const lease = pgTable(
       .on(table.tenant, table.budget, table.subject)
       .where(sql`granted <> returned + posted or overrun <> 0 or (rolling and aged_at is null)`),
     index('lease_unaged').on(table.windowTo).where(sql`rolling and aged_at is null`),
-    index('lease_exceeded').on(table.tenant).where(sql`posted > granted - returned`),
+    index('lease_exceeded').on(table.tenant).where(sql`epoch > 0 and posted > granted - returned`),
   ],
 )
 

@@ -542,7 +542,7 @@ CREATE INDEX "instance_plane" ON "instance" USING btree ("tenant","data_plane");
 CREATE INDEX "lease_instance" ON "lease" USING btree ("tenant","instance");--> statement-breakpoint
 CREATE INDEX "lease_open" ON "lease" USING btree ("tenant","budget","subject") WHERE granted <> returned + posted or overrun <> 0 or (rolling and aged_at is null);--> statement-breakpoint
 CREATE INDEX "lease_unaged" ON "lease" USING btree ("window_to") WHERE rolling and aged_at is null;--> statement-breakpoint
-CREATE INDEX "lease_exceeded" ON "lease" USING btree ("tenant") WHERE posted > granted - returned;--> statement-breakpoint
+CREATE INDEX "lease_exceeded" ON "lease" USING btree ("tenant") WHERE epoch > 0 and posted > granted - returned;--> statement-breakpoint
 CREATE INDEX "lease_recall_instance" ON "lease_recall" USING btree ("tenant","instance");--> statement-breakpoint
 CREATE INDEX "lease_recall_age" ON "lease_recall" USING btree ("until_at");--> statement-breakpoint
 CREATE INDEX "ledger_entry_budget" ON "ledger_entry" USING btree ("tenant","budget","id");--> statement-breakpoint

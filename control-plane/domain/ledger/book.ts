@@ -50,6 +50,8 @@ type Totals = Partial<Pick<LeaseRow, 'granted' | 'returned' | 'overrun' | 'aged'
 export class Book {
   readonly declared: Declared | undefined
   readonly incidents: Incident[] = []
+  /** Money came free: who waits may look again. */
+  freed = false
   readonly #counter: CounterRow
   readonly #leases: Map<string, LeaseRow>
   readonly #adjustments: AdjustmentRow[]
@@ -252,7 +254,9 @@ export class Book {
   #change(row: LeaseRow, totals: Totals) {
     const before = { ...row }
     Object.assign(row, totals)
-    this.#counter.committed += weightOf(row) - weightOf(before)
+    const more = weightOf(row) - weightOf(before)
+    if (more < 0n) this.freed = true
+    this.#counter.committed += more
     this.#counter.overruns += row.overrun - before.overrun
     this.#counter.released += row.aged - before.aged
     this.#changes.leases.push(row)

@@ -57,6 +57,8 @@ export interface Decision {
   recalls: Recall[]
   /** A lease was restored: from now on these books are recovering. */
   restored: boolean
+  /** Money came free under a counter: who waits may look again. */
+  freed: boolean
   incidents: Incident[]
   changes: Changes
 }
@@ -113,6 +115,7 @@ export function decide(call: Call, desk: Desk): Decision | { fault: string } {
   return {
     ...{ refused, short, recalls, restored },
     leases: [...spoken].flatMap(([key, name]) => bookOf(name, desk)?.lease(name) ?? desk.known.get(key) ?? []),
+    freed: [...desk.books.values()].some(({ freed }) => freed),
     incidents: [...desk.books.values()].flatMap(({ incidents }) => incidents),
     changes: changesOf(desk.books.values()),
   }

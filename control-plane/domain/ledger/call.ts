@@ -1,0 +1,119 @@
+import { timingSafeEqual } from 'node:crypto'
+import { grantStatement, type LeaseAnswer, type LeaseCall } from '../../../schema/link-lease.ts'
+import { formatAmount, parseAmount } from '../../../schema/money.ts'
+import type { Tx } from '../../db/database.ts'
+import type { Context } from '../context.ts'
+import type { LinkName } from '../plane-links.ts'
+import { withBooks } from './books.ts'
+import { type Call, countersOf, type Decision, type Desk, decide } from './decide.ts'
+import { askBack } from './recalls.ts'
+import { type LeaseName, type LeaseRow, leaseKey } from './rows.ts'
+import { beginRecovery, endRecovery, noteWhole, standingOf } from './standing.ts'
+import { declaredOf, leasesNamed, openBooks, writeChanges } from './store.ts'
+
+/** What one try of a call came to. */
+export type Tried = Decision | { fault: string }
+
+const isFault = (tried: Tried): tried is { fault: string } => 'fault' in tried
+
+/**
+ * One transaction of a lease call: reports first, then everything that is missing or nothing of it. Where money is short and
+ * `recallMs` is given, the others are asked for theirs.
+ */
+export async function tryCall(
+  ctx: Context,
+  tenant: string,
+  call: Call,
+  { whole, recallMs }: { whole: boolean; recallMs: number | null },
+): Promise<Tried> {
+  const work = async (tx: Tx) => {
+    const tried = await decideOn(tx, ctx, tenant, call, whole)
+    if (isFault(tried)) return { tried, incidents: [] }
+    await writeChanges(tx, tenant, tried.changes)
+    if (tried.restored) await beginRecovery(tx, tenant, ctx.clock.now())
+    if (tried.restored) await ctx.db.notify(tx, 'planes', tenant)
+    if (recallMs !== null) await askBack(tx, ctx, tenant, tried.recalls, recallMs)
+    if (tried.freed) await ctx.db.notify(tx, 'funds', tenant)
+    return { tried, incidents: tried.incidents }
+  }
+  const { tried } = await withBooks(ctx, tenant, work, ({ tried }) => !isFault(tried))
+  return tried
+}
+
+async function decideOn(tx: Tx, ctx: Context, tenant: string, call: Call, whole: boolean): Promise<Tried> {
+  const nowMs = ctx.clock.now()
+  const { instance } = call
+  if (whole) {
+    await noteWhole(tx, tenant, instance, nowMs)
+    if (await endRecovery(tx, tenant)) await ctx.db.notify(tx, 'funds', tenant)
+  }
+  const standing = await standingOf(tx, tenant, instance)
+  if (!standing) return { fault: 'It asked for money of a tenant that it does not serve.' }
+  const budgets = [...call.leases, ...call.wants].map(({ budget }) => budget)
+  const declared = await declaredOf(tx, tenant, budgets)
+  const names = call.leases.map((reported): LeaseName => ({ ...reported, instance }))
+  const known = new Map((await leasesNamed(tx, tenant, names)).map((row) => [leaseKey(row), row]))
+  const counters = countersOf(call, { nowMs, declared, known })
+  const books = await openBooks(tx, tenant, counters, { declared, names: [...names, ...ownOf(call, counters)], nowMs })
+  const isProven: Desk['isProven'] = (name, granted, mac) => isSame(mac, proofOf(ctx, tenant, name, granted))
+  return decide(call, { nowMs, standing, declared, books, known, isProven })
+}
+
+/** The leases that may be granted from, since a settled one is else not loaded. Of a ROLLING budget that is a new row. */
+const ownOf = ({ instance, epoch }: Call, counters: { budget: string; subject: string; from: number; to: number }[]) =>
+  counters.map(({ budget, subject, from, to }) => ({ budget, subject, from, to, instance, epoch }))
+
+/** The control plane's word that it granted so much in all. */
+export function proofOf(ctx: Pick<Context, 'vault'>, tenant: string, name: LeaseName, granted: bigint): string {
+  const { instance, budget, from, to, epoch } = name
+  const subject = name.subject === '' ? null : name.subject
+  const grant = { tenant, instance, budget, subject, window: { from, to }, epoch, granted: formatAmount(granted) }
+  return ctx.vault.digest('lease/grant', grantStatement(grant))
+}
+
+function isSame(given: string, right: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(right)]
+  return a.length === b.length && timingSafeEqual(a, b)
+}
+
+/** Reads a message's amounts, which its shape has checked. */
+export function readCall({ instance, epoch }: LinkName, message: LeaseCall): Call {
+  const amount = (text: string) => parseAmount(text)!
+  return {
+    ...{ instance, epoch },
+    leases: message.leases.map(({ budget, subject, window, epoch: of, granted, returned, mac }) => ({
+      ...{ budget, subject: subject ?? '', from: window.from, to: window.to, epoch: of, mac },
+      ...{ granted: amount(granted), returned: amount(returned) },
+    })),
+    wants: message.wants.map(({ budget, subject, missing, perSecond, next }) => ({
+      ...{ budget, subject: subject ?? '', next, missing: amount(missing), perSecond: amount(perSecond) },
+    })),
+  }
+}
+
+export function answerOf(ctx: Context, { tenant, call }: LeaseCall, { leases, refused, short }: Decision): LeaseAnswer {
+  return {
+    ...{ type: 'leaseAnswer', call, tenant, refused },
+    leases: leases.map((row) => knownLease(ctx, tenant, row)),
+    short: short.map(({ budget, subject, from, to, missing, available }) => ({
+      ...{ budget, subject: subject === '' ? null : subject, window: { from, to } },
+      ...{ missing: formatAmount(missing), available: formatAmount(available) },
+    })),
+  }
+}
+
+function knownLease(ctx: Context, tenant: string, row: Readonly<LeaseRow>): LeaseAnswer['leases'][number] {
+  const { budget, subject, from, to, epoch, granted, returned, posted } = row
+  return {
+    ...{ budget, subject: subject === '' ? null : subject, window: { from, to }, epoch, notBefore: from },
+    ...{ granted: formatAmount(granted), mac: proofOf(ctx, tenant, row, granted) },
+    ...{ returned: formatAmount(returned), posted: formatAmount(posted) },
+  }
+}
+
+/** Names the lines that a call waits in. */
+export const linesOf = (tenant: string, { wants }: Call): string[] => [
+  ...new Set(
+    wants.filter(({ missing }) => missing > 0n).map(({ budget, subject }) => JSON.stringify([tenant, budget, subject])),
+  ),
+]

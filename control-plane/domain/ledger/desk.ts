@@ -1,0 +1,126 @@
+import { type LeaseAnswer, type LeaseCall, recallMsMax } from '../../../schema/link-lease.ts'
+import type { Context } from '../context.ts'
+import type { LinkName } from '../plane-links.ts'
+import { answerOf, linesOf, readCall, type Tried, tryCall } from './call.ts'
+import type { Call } from './decide.ts'
+import { Line } from './line.ts'
+
+/** Where lease calls are answered: at once, or when money has come free and nobody stands in front. */
+export interface LeaseDesk {
+  call(link: LinkName, message: LeaseCall): Promise<LeaseAnswer | { fault: string }>
+  /** Answers who still waits, and stops listening. */
+  close(): Promise<void>
+}
+
+/** One per control plane. Who came first is served first among those that this one holds the links of. */
+export function openDesk(ctx: Context): LeaseDesk {
+  const waiting = new Line<Turn>()
+  const turns = new Set<Turn>()
+  const wake = (tenant: string) => {
+    for (const turn of turns) if (tenant === '' || turn.tenant === tenant) turn.wake()
+  }
+  let listening: Promise<(() => Promise<void>)[]> | undefined
+  const listen = () => {
+    listening ??= Promise.all([ctx.db.listen('funds', wake), ctx.db.listen('config', wake)])
+    // Without it a call that waits is tried again at its end alone.
+    listening.catch(() => undefined)
+  }
+  return {
+    async call(link, message) {
+      listen()
+      const call = readCall(link, message)
+      const lines = linesOf(message.tenant, call)
+      if (lines.length === 0) return answered(ctx, message, await attempt(ctx, message, call, null))
+      const turn = new Turn(message.tenant)
+      const mayWait = waiting.join(turn, lines)
+      turns.add(turn)
+      try {
+        return answered(ctx, message, await takeTurn(ctx, message, call, turn, mayWait ? waiting : undefined))
+      } finally {
+        turns.delete(turn)
+        waiting.leave(turn)
+        // Whoever stood behind may be first now.
+        wake(message.tenant)
+      }
+    },
+    async close() {
+      for (const turn of turns) turn.end()
+      for (const unlisten of (await listening?.catch(() => undefined)) ?? []) await unlisten()
+    },
+  }
+}
+
+const attempt = (ctx: Context, { tenant, whole }: LeaseCall, call: Call, recallMs: number | null) =>
+  tryCall(ctx, tenant, call, { whole, recallMs })
+
+function answered(ctx: Context, message: LeaseCall, tried: Tried): LeaseAnswer | { fault: string } {
+  return 'fault' in tried ? tried : answerOf(ctx, message, tried)
+}
+
+/**
+ * Tries whenever something changed and nobody is in front; the last try, when the time is over, does not ask who is. Others are
+ * asked for their money once: they go on giving back what comes free for as long as this call waits.
+ */
+async function takeTurn(
+  ctx: Context,
+  message: LeaseCall,
+  call: Call,
+  turn: Turn,
+  line: Line<Turn> | undefined,
+): Promise<Tried> {
+  const untilMs = performance.now() + recallMsMax + message.waitMs
+  let asked = false
+  // What is reported is taken at once, whoever waits.
+  if (line && !line.isFirst(turn)) await attempt(ctx, { ...message }, { ...call, wants: [] }, null)
+  for (;;) {
+    const leftMs = turn.isOver || !line ? 0 : untilMs - performance.now()
+    if (leftMs <= 0 || line?.isFirst(turn)) {
+      turn.listen()
+      const tried = await attempt(ctx, message, call, asked || !line ? null : message.waitMs + recallMsMax)
+      if (leftMs <= 0 || 'fault' in tried || tried.refused !== 'SHORT') return tried
+      if (!asked && tried.recalls.length === 0 && message.waitMs === 0) return tried
+      asked = true
+    }
+    await turn.waited(untilMs - performance.now())
+  }
+}
+
+/** One call's wait. A wake-up between two looks is not lost. */
+class Turn {
+  readonly tenant: string
+  isOver = false
+  #woken = false
+  #resolve: (() => void) | undefined
+
+  constructor(tenant: string) {
+    this.tenant = tenant
+  }
+
+  wake(): void {
+    this.#woken = true
+    this.#resolve?.()
+  }
+
+  end(): void {
+    this.isOver = true
+    this.wake()
+  }
+
+  /** From now on a wake-up counts for the next wait. */
+  listen(): void {
+    this.#woken = false
+  }
+
+  async waited(forMs: number): Promise<void> {
+    if (this.#woken || forMs <= 0) {
+      this.#woken = false
+      return
+    }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, forMs)
+    this.#resolve = resolve
+    await promise
+    clearTimeout(timer)
+    this.#woken = false
+  }
+}
