@@ -10,13 +10,15 @@ type Of<K extends Resource['kind']> = Resource<K>
 /**
  * One revision, made ready for running: references become positions, durations milliseconds, prices unit prices. Pure, and the
  * same for the same input: lists are in the order of ids, so that equal configurations have equal digests. `versions` says how
- * often each stored credential's secret was set; `grants` are those of the keys, which are compiled apart.
+ * often each stored credential's secret was set; `grants` are those of the keys, which are compiled apart; `isBroken` tells models
+ * whose bounds did not hold.
  */
 export function compile(
   revision: number,
   resources: Resource[],
   grants: Grant[],
   versions: ReadonlyMap<string, number>,
+  isBroken: (model: Pick<Resource, 'id' | 'revision'>) => boolean = () => false,
 ): SnapshotConfig {
   const all = [...resources].sort((a, b) => (a.id < b.id ? -1 : 1))
   const of = <K extends Resource['kind']>(kind: K) => all.filter((one): one is Of<K> & Resource => one.kind === kind)
@@ -37,11 +39,12 @@ export function compile(
     grants,
     aliases,
     routes,
-    models: models.map(({ id, name, spec }) => ({
+    models: models.map(({ id, name, revision: since, spec }) => ({
       ...{ id, name, provider: position(spec.provider) },
       ...{ upstreamName: spec.upstreamName, region: spec.region, contextTokens: spec.contextTokens },
       ...{ maxOutputTokens: spec.maxOutputTokens, defaultOutputTokens: spec.defaultOutputTokens, bounds: spec.bounds },
       reasoning: spec.capabilities.includes('REASONING'),
+      boundsBroken: isBroken({ id, revision: since }),
     })),
     providers: providers.map(({ id, name, spec }) => ({ id, name, ...spec })),
     credentials: credentials.map(({ id, spec }) => ({

@@ -8,9 +8,14 @@ import { systemActor } from './actor.ts'
 import { raiseIncident } from './alerts/incidents.ts'
 import { record } from './audit.ts'
 import type { Context } from './context.ts'
+import { settleExceeded } from './ledger/exceeded.ts'
+import { takeFork } from './ledger/fork.ts'
+import { lockPosted, post } from './ledger/postings.ts'
+import type { LeaseRow } from './ledger/rows.ts'
 import { findInstance, findSender, type LinkedInstance } from './planes.ts'
 import { readRecord } from './record-shape.ts'
 import { resourcesByIds } from './resources.ts'
+import { lockTenant } from './tenant-lock.ts'
 
 export interface RecordBatch {
   tenant: string
@@ -28,6 +33,8 @@ export type Accepted =
 
 type Row = typeof flightRecord.$inferInsert
 type HeadRow = typeof chainHead.$inferSelect
+/** With the fleet that its instance is of. */
+type OwnHead = HeadRow & { dataPlane: string }
 
 /** Takes a batch of one chain if it continues what is there. What is there already is compared and skipped. */
 export async function acceptRecords(ctx: Context, instance: string, batch: RecordBatch): Promise<Accepted> {
@@ -35,8 +42,20 @@ export async function acceptRecords(ctx: Context, instance: string, batch: Recor
   if (!sender) return stop('this instance serves no such tenant')
   if (batch.epoch < 1 || batch.epoch > sender.epoch) return stop(`epoch ${batch.epoch} was never opened`)
   if (batch.records.length > recordsPerBatchMax) return stop(`a batch holds at most ${recordsPerBatchMax} records`)
-  return ctx.db.withTenant(batch.tenant, (tx) => accept(tx, ctx, sender, batch))
+  const { accepted, exceeded, records } = await ctx.db.withTenant(batch.tenant, (tx) => accept(tx, ctx, sender, batch))
+  // What fails here is found by whoever next looks at these counters, and by the job that tends them.
+  if (exceeded.length > 0) await settleExceeded(ctx, batch.tenant, exceeded, records).catch(() => undefined)
+  return accepted
 }
+
+interface Taken {
+  accepted: Accepted
+  /** Leases of which more was posted than they held. */
+  exceeded: LeaseRow[]
+  records: FlightRecord[]
+}
+
+const nothingTaken = (accepted: Accepted): Taken => ({ accepted, exceeded: [], records: [] })
 
 const stop = (reason: string): Accepted => ({ refused: true, head: null, reason })
 
@@ -45,30 +64,53 @@ async function accept(
   ctx: Context,
   sender: Pick<LinkedInstance, 'id' | 'dataPlane'>,
   batch: RecordBatch,
-): Promise<Accepted> {
+): Promise<Taken> {
   const head = await lockHead(tx, ctx, sender.id, batch)
-  if (head.quarantinedAt) return stop(head.reason ?? 'this chain is quarantined')
+  if (head.quarantinedAt) return nothingTaken(stop(head.reason ?? 'this chain is quarantined'))
   if (batch.from > head.sequence + 1) {
     const reason = `the batch begins at ${batch.from}, the chain ends at ${head.sequence}`
-    return { refused: true, head: headOf(head), reason }
+    return nothingTaken({ refused: true, head: headOf(head), reason })
   }
   const known = head.sequence + 1 - batch.from
   const differs = await differingOverlap(tx, head, batch, known)
-  if (differs !== undefined)
-    return quarantine(
-      tx,
-      ctx,
-      head,
-      sender.dataPlane,
-      `record ${differs} differs from the one that was delivered before`,
-    )
+  if (differs !== undefined) {
+    const quarantined = { ...head, dataPlane: sender.dataPlane }
+    const reason = `record ${differs} differs from the one that was delivered before`
+    return nothingTaken(await quarantine(tx, ctx, quarantined, reason, batch.records.slice(differs - batch.from)))
+  }
   const [tenant] = await resourcesByIds(tx, batch.tenant, [batch.tenant])
   const { currency } = (tenant as Resource<'tenant'>).spec
-  const { good, bad } = follow(head, batch, Math.max(known, 0), { currency, dataPlane: sender.dataPlane })
-  const end = good.at(-1)
-  if (end) await append(tx, ctx, head, good)
+  const followed = follow(head, batch, Math.max(known, 0), { currency, dataPlane: sender.dataPlane })
+  return take(tx, ctx, { ...head, dataPlane: sender.dataPlane }, followed, batch)
+}
+
+/** Inserts what continues the chain, with what it posts; what does not quarantines the chain. */
+async function take(tx: Tx, ctx: Context, head: OwnHead, followed: Followed, batch: RecordBatch): Promise<Taken> {
+  const { tenant, instance } = head
+  // The order of locks: the tenant's row, which an audit entry needs, before leases.
+  if (followed.bad) await lockTenant(tx, tenant)
+  const all = followed.good.map(({ given }) => given)
+  const posted = await lockPosted(tx, tenant, instance, all, ctx.clock.now())
+  const good = followed.good.slice(0, posted.count)
+  const bad = posted.bad ?? followed.bad
+  const end = good.at(-1)?.row
+  if (end) {
+    const rows = good.map(({ row }) => row)
+    await append(tx, ctx, head, rows)
+  }
+  const exceeded = await post(tx, tenant, posted)
   const after = end ? { ...head, sequence: end.sequence, hash: end.hash } : head
-  return bad ? quarantine(tx, ctx, after, sender.dataPlane, bad) : { head: headOf(after) }
+  const isFork = followed.isFork && bad === followed.bad
+  const forked = isFork ? batch.records.slice(after.sequence + 1 - batch.from) : []
+  const accepted = bad ? await quarantine(tx, ctx, after, bad, forked) : { head: headOf(after) }
+  return { accepted, exceeded, records: good.map(({ given }) => given) }
+}
+
+interface Followed {
+  good: { row: Row; given: FlightRecord }[]
+  bad?: string
+  /** The first record that is new continues another history than the one that is here. */
+  isFork?: boolean
 }
 
 /** The chain's head, locked: batches of one chain are taken one after the other. */
@@ -115,8 +157,8 @@ function follow(
   batch: RecordBatch,
   skip: number,
   { currency, dataPlane }: { currency: string; dataPlane: string },
-): { good: Row[]; bad?: string } {
-  const good: Row[] = []
+): Followed {
+  const good: Followed['good'] = []
   let { sequence, hash } = head
   for (const body of batch.records.slice(skip)) {
     const place = `record ${sequence + 1}`
@@ -126,12 +168,15 @@ function follow(
       return { good, bad: `${place} is of another chain` }
     if (given.dataPlane !== dataPlane) return { good, bad: `${place} names another data plane` }
     if (given.sequence !== sequence + 1) return { good, bad: `${place} says it is record ${given.sequence}` }
-    if (given.previousHash !== hash) return { good, bad: `${place} does not continue the chain that was delivered` }
+    if (given.previousHash !== hash) {
+      const bad = `${place} does not continue the chain that was delivered`
+      return { good, bad, isFork: good.length === 0 && sequence >= 0 }
+    }
     if (given.currency !== currency) return { good, bad: `${place} is in ${given.currency} instead of ${currency}` }
     if (JSON.stringify(given) !== body) return { good, bad: `${place} is not in canonical form` }
     sequence = given.sequence
     hash = recordHash(body)
-    good.push(rowOf(given, body, hash))
+    good.push({ row: rowOf(given, body, hash), given })
   }
   return { good }
 }
@@ -184,21 +229,25 @@ function columnsOf(row: Row): Record<string, unknown> {
 const headPlace = ({ tenant, instance, epoch }: HeadRow) =>
   and(eq(chainHead.tenant, tenant), eq(chainHead.instance, instance), eq(chainHead.epoch, epoch))
 
-/** Stops a chain for good: nothing more is taken from it until a person has looked. What was good before stays. */
-async function quarantine(tx: Tx, ctx: Context, head: HeadRow, dataPlane: string, reason: string): Promise<Accepted> {
+/**
+ * Stops a chain for good: nothing more is taken from it until a person has looked. What was good before stays. `forked` are
+ * records of another history under the same name: what they spent, they spent a second time.
+ */
+async function quarantine(tx: Tx, ctx: Context, head: OwnHead, reason: string, forked: string[]): Promise<Accepted> {
   await tx
     .update(chainHead)
-    .set({ quarantinedAt: new Date(ctx.clock.now()), reason })
+    .set({ quarantinedAt: new Date(ctx.clock.now()), reason, forked: forked.length > 0 })
     .where(headPlace(head))
   const field = { path: ['chain', String(head.epoch), 'quarantined'], before: null, after: String(head.sequence) }
   const targets = [{ id: head.instance, name: head.instance, changes: [field] }]
   await record(tx, ctx, systemActor(head.tenant), { action: 'chain.quarantine', targets, reason })
-  const { instance, epoch } = head
+  const { instance, epoch, dataPlane } = head
   await raiseIncident(tx, ctx, head.tenant, {
     ...{ trigger: 'RECORDS_QUARANTINED', about: `${instance}/${epoch}`, subject: dataPlane },
     summary: `Records of ${instance} (epoch ${epoch}) are quarantined after ${head.sequence}: ${reason}.`,
     figures: { instance, epoch: String(epoch), after: String(head.sequence) },
   })
+  if (forked.length > 0) await takeFork(tx, ctx, head, forked)
   await ctx.db.notify(tx, 'records', head.tenant)
   return stop(reason)
 }

@@ -1,7 +1,7 @@
 import { meters, z } from '../../schema/config/index.ts'
 import type { FlightRecord } from '../../schema/flight-record.ts'
 import { idKind } from '../../schema/ids.ts'
-import { parseAmount } from '../../schema/money.ts'
+import { formatAmount, parseAmount } from '../../schema/money.ts'
 
 /** What a column can hold: PostgreSQL knows neither NUL nor half a character. */
 const text = (charactersMax: number) =>
@@ -26,6 +26,14 @@ const decision = z.looseObject({
   findings: z.array(z.looseObject({ entity: text(100), start: count, end: count })).max(1_000),
   scannedBytes: count,
   releasedBytes: count,
+})
+
+const posting = z.looseObject({
+  amount,
+  budget: id,
+  leaseEpoch: count,
+  subject: text(300).nullable(),
+  window: z.looseObject({ from: z.int(), to: z.int() }),
 })
 
 /**
@@ -54,6 +62,9 @@ const shape = z.looseObject({
     .record(text(64), text(256))
     .refine((labels) => Object.keys(labels).length <= 64, 'must hold at most 64 labels'),
   decisions: z.array(decision).max(1_000),
+  attempts: z.array(z.looseObject({})).max(1_000),
+  postings: z.array(posting).max(1_000),
+  reserved: amount,
   meters: z.array(z.looseObject({ meter: z.enum(meters), quantity: count, cost: amount })).max(100),
   timing: z.looseObject({ totalMs: z.number().min(0) }),
 })
@@ -67,7 +78,25 @@ export function readRecord(canonical: string): FlightRecord | { malformed: strin
     return { malformed: 'it is not JSON' }
   }
   const parsed = shape.safeParse(given)
-  if (parsed.success) return given as FlightRecord
+  if (parsed.success) return sound(given as FlightRecord)
   const issue = parsed.error.issues[0]!
   return { malformed: `${issue.path.join('.') || 'the record'} ${issue.message}` }
+}
+
+/**
+ * What a record posts under a counter is what it cost: exactly, where one attempt was charged; never more, where several were,
+ * since not every one of them need be under that counter.
+ */
+function sound(record: FlightRecord): FlightRecord | { malformed: string } {
+  const cost = parseAmount(record.cost)!
+  const sums = new Map<string, bigint>()
+  for (const { budget, subject, amount } of record.postings) {
+    const counter = JSON.stringify([budget, subject])
+    sums.set(counter, (sums.get(counter) ?? 0n) + parseAmount(amount)!)
+  }
+  const isWrong = (sum: bigint) => (record.attempts.length === 1 ? sum !== cost : sum > cost)
+  const wrong = [...sums].find(([, sum]) => isWrong(sum))
+  if (!wrong) return record
+  const [budget] = JSON.parse(wrong[0]) as [string]
+  return { malformed: `it cost ${record.cost} and posts ${formatAmount(wrong[1])} to ${budget}` }
 }

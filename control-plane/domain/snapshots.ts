@@ -7,6 +7,7 @@ import { credentialSecret, keyDelta, snapshot, tenant as tenantTable } from '../
 import { compile } from './compile.ts'
 import type { Context } from './context.ts'
 import { allKeyParts, keysForm, type LastSnapshot, nextKeyParts } from './key-parts.ts'
+import { brokenModels, isBroken } from './ledger/model-bounds.ts'
 import { everyKind, liveResources } from './resources.ts'
 import { contentKeyOf, type SecretsState, secretsPart } from './secrets-part.ts'
 import { prune, readParts, writeParts } from './snapshot-parts.ts'
@@ -87,7 +88,8 @@ async function store(tx: Tx, ctx: Context, row: TenantRow): Promise<CurrentSnaps
   const versions = new Map(stored.map(({ credential, version }) => [credential, version]))
   const around = { tx, tenant, nowMs, projectOf: projectsById(resources) }
   const keys = (last && (await nextKeyParts(around, last))) ?? (await allKeyParts(around))
-  const compiled = compile(row.configRevision, resources, keys.grants, versions)
+  const broken = await brokenModels(tx, tenant)
+  const compiled = compile(row.configRevision, resources, keys.grants, versions, (model) => isBroken(broken, model))
   const config = Buffer.from(JSON.stringify(compiled))
   const namesPersons = compiled.requestLabels.some(({ subject }) => subject)
   const secrets = await secretsPart(tx, ctx, row, resources, stored, namesPersons, last?.secrets)
