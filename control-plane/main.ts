@@ -6,6 +6,7 @@ import type { Database } from './db/database.ts'
 import { startEvaluator } from './domain/alerts/evaluator.ts'
 import type { Context } from './domain/context.ts'
 import { createTenant, initialise, listTenants } from './domain/installation.ts'
+import { startTending } from './domain/ledger/tend.ts'
 import { startRetention } from './domain/retention.ts'
 import { startSequencer } from './domain/sequencer.ts'
 import { openStreams } from './domain/streams.ts'
@@ -70,6 +71,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const sequencer = await startSequencer(ctx, (error) => troubled(String(error)))
   const alerts = await startAlerts(ctx, options)
   const isNew = await firstTenant(ctx, dataDir)
+  const tending = await startTending(ctx, (error) =>
+    log('error', `the ledger could not be tended, trying again: ${String(error)}`),
+  )
   const planes = planeRoutes({ ctx, installation, log })
   const report = (error: unknown, requestId: string) =>
     log('error', `request ${requestId} met a fault: ${error instanceof Error ? error.stack : String(error)}`)
@@ -81,6 +85,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await planes.close()
     if ('stop' in server) await server.stop()
     await alerts.stop()
+    await tending.stop()
     await sequencer.stop()
     await retention.stop()
     await streams.close()

@@ -9,6 +9,9 @@ if (await hasPostgres14()) {
   describe('on PostgreSQL 14', () => {
     describe('the one door', () => import('../../control-plane/db/database.test.ts').then(() => {}))
     describe('contention', () => import('../../control-plane/domain/contention.test.ts').then(() => {}))
+    describe('the ledger', () => import('../../control-plane/domain/ledger/ledger.test.ts').then(() => {}))
+    describe('balances', () => import('../../control-plane/domain/ledger/balance.test.ts').then(() => {}))
+    describe('grants', () => import('../../control-plane/domain/ledger/contention.test.ts').then(() => {}))
     describe('declaring', () => import('../../control-plane/domain/apply.test.ts').then(() => {}))
     describe('minting', () => import('../../control-plane/domain/mint.test.ts').then(() => {}))
     describe('retention', () => import('../../control-plane/domain/retention.test.ts').then(() => {}))
