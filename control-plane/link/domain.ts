@@ -1,5 +1,8 @@
 import type { Context } from '../domain/context.ts'
 import { acceptRecords, chainHeads } from '../domain/ingest.ts'
+import { type LeaseDesk, openDesk } from '../domain/ledger/desk.ts'
+import { takeRecalls } from '../domain/ledger/recalls.ts'
+import { mustReport, noteHeld } from '../domain/ledger/standing.ts'
 import { noteRefused } from '../domain/plane-refusals.ts'
 import { findInstance, gone, openEpoch, redeemToken, seen } from '../domain/planes.ts'
 import { noteFinding, takeChecks } from '../domain/provider-check-rows.ts'
@@ -22,6 +25,15 @@ export interface LinkDomain {
   manifest: Bound<typeof manifest>
   takeChecks: Bound<typeof takeChecks>
   noteFinding: Bound<typeof noteFinding>
+  /** Answers one lease call of one link; it may wait for as long as the call says. */
+  leaseCall: LeaseDesk['call']
+  takeRecalls: Bound<typeof takeRecalls>
+  mustReport: Bound<typeof mustReport>
+  noteHeld: Bound<typeof noteHeld>
+  /** Wakes when money of a tenant's planes is asked back; '' = perhaps any tenant's. */
+  onRecalls(wake: (tenant: string) => void): Promise<() => Promise<void>>
+  /** Answers lease calls that still wait. */
+  close(): Promise<void>
   /** Wakes when a tenant's configuration or keys changed; '' = perhaps any tenant's. */
   onConfigChange(wake: (tenant: string) => void): Promise<() => Promise<void>>
   /** Wakes when an instance of a tenant joined or was retired; '' = perhaps any tenant's. */
@@ -34,7 +46,14 @@ export interface LinkDomain {
 type Bound<F> = F extends (ctx: Context, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never
 
 export function linkDomain(ctx: Context): LinkDomain {
+  const desk = openDesk(ctx)
   return {
+    leaseCall: (link, call) => desk.call(link, call),
+    takeRecalls: (tenant, instances) => takeRecalls(ctx, tenant, instances),
+    mustReport: (link) => mustReport(ctx, link),
+    noteHeld: (held) => noteHeld(ctx, held),
+    onRecalls: (wake) => ctx.db.listen('recalls', wake),
+    close: () => desk.close(),
     redeemToken: (redemption) => redeemToken(ctx, redemption),
     findInstance: (id) => findInstance(ctx, id),
     openEpoch: (instance, hello) => openEpoch(ctx, instance, hello),

@@ -26,12 +26,15 @@ export const silenceMsMax = 20_000
 export const helloMsMax = 10_000
 /** Before a plane has proved who it is, it may say one thing of at most this size. */
 const helloBytesMax = 2 * 1024 * 1024
+/** Lease calls of one link that may be under way; a plane has one for each of its budgets at a time. */
+export const leaseCallsMax = 256
 /** Checks that a plane may leave unanswered; older ones are forgotten. */
 const checksMax = 64
 
 type Hello = Extract<PlaneMessage, { type: 'hello' }>
 type Heartbeat = Extract<PlaneMessage, { type: 'heartbeat' }>
 type Records = Extract<PlaneMessage, { type: 'records' }>
+type LeaseCall = Extract<PlaneMessage, { type: 'leaseCall' }>
 type Checked = Extract<PlaneMessage, { type: 'providerChecked' }>
 
 /** What a session asks of the table of all sessions. */
@@ -84,6 +87,7 @@ export class PlaneSession {
   #state: 'awaiting hello' | 'opening' | 'open' | 'closed' = 'awaiting hello'
   #records: Promise<void> = Promise.resolve()
   #recordBytes = 0
+  #leaseCalls = 0
   #heartbeat: Heartbeat | undefined
   readonly #noteHeartbeat = coalesce(() => this.#note())
 
@@ -162,6 +166,7 @@ export class PlaneSession {
     }
     if (this.#state !== 'open') return { code: 'malformed', reason: 'It spoke before its welcome.' }
     if (message.type === 'records') return this.#queueRecords(message, bytes)
+    if (message.type === 'leaseCall') return this.#beginLeaseCall(message)
     if (message.type === 'hello') return { code: 'malformed', reason: 'It said hello twice.' }
     if (message.type === 'providerChecked') this.#checked(message)
     else if (message.type === 'heartbeat') this.#beat(message)
@@ -177,6 +182,25 @@ export class PlaneSession {
       this.#recordBytes -= bytes
     })
     return undefined
+  }
+
+  /** Beside records, never behind them; one that waits for money holds up no other. */
+  #beginLeaseCall(call: LeaseCall): Fault | undefined {
+    if (this.#leaseCalls >= leaseCallsMax)
+      return { code: 'too_large', reason: 'More lease calls wait for an answer than may.' }
+    if (!this.instance.serves.includes(call.tenant))
+      return { code: 'leases', reason: 'It asked for money of a tenant that it does not serve.' }
+    this.#leaseCalls += 1
+    this.#guarded(this.#answerLeaseCall(call)).finally(() => {
+      this.#leaseCalls -= 1
+    })
+    return undefined
+  }
+
+  async #answerLeaseCall(call: LeaseCall): Promise<void> {
+    const answer = await this.#host.domain.leaseCall(this.name, call)
+    if ('fault' in answer) this.#refuse({ code: 'leases', reason: answer.fault })
+    else this.send(answer, 'urgent')
   }
 
   /** What fails is this side's fault: the plane comes back and is told again. Never rejects. */
@@ -240,13 +264,14 @@ export class PlaneSession {
     const fault = this.#faultOf(hello, instance)
     if (fault || !instance) return this.#refuse(fault ?? notEnrolled, instance)
     const epoch = await domain.openEpoch(instance.id, hello)
+    const serves = new Set(instance.serves)
+    await domain.noteHeld(hello.held.filter(({ tenant }) => serves.has(tenant)))
     const heads = await domain.chainHeads(instance.id)
     // Nobody else knows of this link yet, so nobody else would say that it is gone.
     if (this.state === 'closed') return domain.gone({ instance: instance.id, epoch })
     this.#instance = instance
     this.epoch = epoch
     this.#can = new Set(hello.can)
-    const serves = new Set(instance.serves)
     for (const { tenant, contentDigest, deltaNumber } of hello.held)
       if (serves.has(tenant)) this.#held.set(tenant, { contentDigest, deltaNumber })
     this.send(this.#welcome(hello, epoch, heads), 'urgent')
@@ -317,7 +342,7 @@ export class PlaneSession {
   }
 }
 
-const knownTypes: ReadonlySet<unknown> = new Set(['hello', 'heartbeat', 'records', 'providerChecked'])
+const knownTypes: ReadonlySet<unknown> = new Set(['hello', 'heartbeat', 'records', 'providerChecked', 'leaseCall'])
 
 /** A type that only a newer peer knows is passed over. */
 function readMessage(frame: string): PlaneMessage | 'unknown' | 'malformed' {

@@ -2,7 +2,7 @@ import type { LinkedInstance } from '../domain/planes.ts'
 import type { LinkDomain } from './domain.ts'
 
 /** What planes are refused for; each is one line of the audit log, whatever the sentence beside it. */
-export type RefusalCode = 'not_enrolled' | 'version' | 'malformed' | 'too_large' | 'records'
+export type RefusalCode = 'not_enrolled' | 'version' | 'malformed' | 'too_large' | 'records' | 'leases'
 
 /** One entry per instance and code in this time, which tells how many there were since the last: no plane fills a log. */
 export const quietMs = 10 * 60_000

@@ -5,6 +5,7 @@ import type { LinkDomain } from './domain.ts'
 import { PartBearers } from './part-bearers.ts'
 import { PartTokens } from './part-tokens.ts'
 import { helloMsMax, type PlaneSession, type SessionHost, silenceMsMax } from './plane-session.ts'
+import { RecallFeed } from './recall-feed.ts'
 import { type RefusalCode, RefusalNotes } from './refusal-notes.ts'
 import { TenantFeed } from './tenant-feed.ts'
 import type { OnlineKey } from './trust.ts'
@@ -48,7 +49,11 @@ export class PlaneSessions implements SessionHost {
     const checks = new CheckFeed(domain, this.#served, (error) =>
       log('warn', `Checks of providers could not be handed out: ${String(error)}`),
     )
+    const recalls = new RecallFeed(domain, this.#served, (error) =>
+      log('warn', `Money could not be asked back from planes: ${String(error)}`),
+    )
     this.#listening = [
+      domain.onRecalls((tenant) => recalls.wake(tenant)),
       domain.onConfigChange((tenant) => this.#wake(tenant)),
       domain.onPlanesChange(() => this.#planesChanged()),
       domain.onChecks((tenant) => checks.wake(tenant)),
@@ -127,6 +132,7 @@ export class PlaneSessions implements SessionHost {
       this.remove(session)
     }
     for (const listening of this.#listening) await (await listening.catch(() => undefined))?.()
+    await this.domain.close()
   }
 
   #wake(tenant: string): void {
@@ -156,6 +162,8 @@ export class PlaneSessions implements SessionHost {
       if (now.length === 0) session.end('This instance was retired.')
       else if (new Set(now).symmetricDifference(new Set(session.instance.serves)).size > 0)
         session.end('The tenants that this instance serves have changed.')
+      else if (await this.domain.mustReport(session.name))
+        session.end('The books came from a backup: say anew what this instance holds.')
     }
   }
 

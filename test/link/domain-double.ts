@@ -111,6 +111,31 @@ export class DomainDouble implements LinkDomain {
   noteFinding: LinkDomain['noteFinding'] = async (instance, { id, finding }) =>
     void this.findings.push({ instance, id, finding })
 
+  /** How lease calls are answered; a test may make it slow, or a fault. */
+  answerLease: LinkDomain['leaseCall'] = async (_link, { call, tenant }) => ({
+    ...{ type: 'leaseAnswer', call, tenant, leases: [], refused: null, short: [] },
+  })
+  leaseCall: LinkDomain['leaseCall'] = (link, call) => this.answerLease(link, call)
+  /** Money that is to be asked back. */
+  readonly recalls: Awaited<ReturnType<LinkDomain['takeRecalls']>> = []
+  readonly #recallWakes = new Set<(tenant: string) => void>()
+  takeRecalls: LinkDomain['takeRecalls'] = async (_tenant, instances) => {
+    const taken = this.recalls.filter(({ instance }) => instances.includes(instance))
+    this.recalls.splice(0, this.recalls.length, ...this.recalls.filter((recall) => !taken.includes(recall)))
+    return taken
+  }
+  askBack(...recalls: Awaited<ReturnType<LinkDomain['takeRecalls']>>): void {
+    this.recalls.push(...recalls)
+    for (const wake of this.#recallWakes) wake(this.tenant)
+  }
+  onRecalls = async (wake: (tenant: string) => void) => {
+    this.#recallWakes.add(wake)
+    return async () => void this.#recallWakes.delete(wake)
+  }
+  mustReport: LinkDomain['mustReport'] = async () => false
+  noteHeld: LinkDomain['noteHeld'] = async () => {}
+  close = async () => {}
+
   redeemToken: LinkDomain['redeemToken'] = async ({ token, signingKey, encryptionKey }) => {
     if (token !== this.token) return { refused: 'The enrolment token is not valid.' }
     const { tenant, dataPlane } = this
