@@ -428,7 +428,8 @@ export class Exchange {
   }
 
   private needOf({ counters, cost }: Prepared): ReservationNeed {
-    return { tenant: this.found!.snapshot.tenant.id, counters, ceiling: cost, atMs: this.ports.clock.now() }
+    const { id, found, ports } = this
+    return { tenant: found!.snapshot.tenant.id, counters, ceiling: cost, atMs: ports.clock.now(), exchange: id }
   }
 
   private prepareAt(target: Target, capped: Capped | null = null): Prepared | Refusal {
