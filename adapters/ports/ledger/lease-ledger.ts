@@ -158,9 +158,9 @@ export class LeaseLedger implements Ledger, LinkedLedger {
   }
 
   answered(answer: LeaseAnswer): void {
-    const book = this.#books.get(answer.tenant)
-    book?.answered(answer, this.#clock.now())
-    if (book) this.#attend(book)
+    const book = this.#bookOf(answer.tenant)
+    book.answered(answer, this.#clock.now())
+    this.#attend(book)
   }
 
   recalled(recall: LeaseRecall): void {

@@ -72,6 +72,8 @@ export class PlaneBook {
   #owesReport = false
   #tickedMs = Number.NEGATIVE_INFINITY
   #closeAfterMs = Number.NEGATIVE_INFINITY
+  /** Leases that are over are told again in this turn. */
+  #asksAgain = false
 
   constructor({ tenant, epoch, leases, nextCall, room = { left: leasesMax } }: PlaneBookOptions) {
     this.#holdings = new Holdings(room)
@@ -288,6 +290,10 @@ export class PlaneBook {
   #tick(now: Moment): void {
     const elapsedMs = Math.min(now.atMs - this.#tickedMs, 60_000)
     this.#tickedMs = now.atMs
+    if (now.atMs >= this.#closeAfterMs) {
+      this.#closeAfterMs = now.atMs + closeEveryMs
+      this.#asksAgain = true
+    }
     for (const held of this.#holdings.counters()) {
       tickCounter(held, now, elapsedMs, this.#isLinked)
       this.#due.add(held)
@@ -320,8 +326,6 @@ export class PlaneBook {
 
   /** What was given back since, and leases that wait for the control plane to have all their records. */
   #tellReturns(now: Moment): void {
-    const asksAgain = now.atMs >= this.#closeAfterMs
-    if (asksAgain) this.#closeAfterMs = now.atMs + closeEveryMs
     const leases: Lease[] = []
     for (const held of this.#due) {
       // What was given back because others asked is told once it is durable, and no word goes ahead of it.
@@ -329,12 +333,13 @@ export class PlaneBook {
       if (isAsked) this.#asked.delete(held)
       for (const lease of held.leases) {
         const isClosing = lease.reserved === 0n && (lease.isFenced || lease.isOver(now))
-        if (lease.isUntold || isAsked || (isClosing && asksAgain)) leases.push(lease)
+        if (lease.isUntold || isAsked || (isClosing && this.#asksAgain)) leases.push(lease)
       }
     }
     const owesWord = this.#owesWord && this.#asked.size === 0
     if (leases.length > 0 || owesWord) this.#tell(leases, false, now)
     if (owesWord) this.#owesWord = false
+    this.#asksAgain = false
   }
 
   /** All that is held, for a link that has heard nothing yet, or may have missed something. */
