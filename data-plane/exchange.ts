@@ -304,7 +304,7 @@ export class Exchange {
     noteFailed(this.breakers, attempt.target, error.cause, route, this.ports.clock.now())
     if (error.cause === 'TIMEOUT') this.notePace(attempt)
     const isLeft = !this.released && this.attempts.length < route.retry.attempts
-    if (isLeft && error.cause !== null && itinerary.goesOn(error.cause)) return 'retry'
+    if (isLeft && error.cause !== null && itinerary.goesOn(error.cause)) return this.retry()
     this.outcome = 'FAILED'
     this.denial = {
       ...error,
@@ -312,6 +312,13 @@ export class Exchange {
       refusal: scrubbed({ ...error.refusal, ...retryAfter(error, headers) }, attempt.scrub),
     }
     return 'refuse'
+  }
+
+  /** The next attempt may need the money that this one did not use: it comes free once the journal says so. */
+  private retry(): 'retry' {
+    const { clock, recorder } = this.ports
+    if (this.served!.counters.length > 0) recorder.intend(draftRecord(this, clock.now(), clock.monotonic())!)
+    return 'retry'
   }
 
   /** A no of the gateway itself. */
@@ -428,7 +435,8 @@ export class Exchange {
   }
 
   private needOf({ counters, cost }: Prepared): ReservationNeed {
-    return { tenant: this.found!.snapshot.tenant.id, counters, ceiling: cost, atMs: this.ports.clock.now() }
+    const { id, found, ports } = this
+    return { tenant: found!.snapshot.tenant.id, counters, ceiling: cost, atMs: ports.clock.now(), exchange: id }
   }
 
   private prepareAt(target: Target, capped: Capped | null = null): Prepared | Refusal {

@@ -2,6 +2,7 @@ import { randomBytes, verify } from 'node:crypto'
 import { isGapRefusal } from '../../air-gap/refusal.ts'
 import { followRotations, isRootExpired, type VerifiedRoot } from '../../air-gap/trust-root.ts'
 import {
+  type Ability,
   type ControlMessage,
   controlMessage,
   helloStatement,
@@ -12,6 +13,7 @@ import {
   welcomeStatement,
 } from '../../schema/link.ts'
 import type { InstanceIdentity } from './instance-identity.ts'
+import type { LinkedLedger } from './ledger/lease-ledger.ts'
 import { RecordDelivery } from './link-delivery.ts'
 import { fetchPartOver } from './link-parts.ts'
 import type { RecordSource } from './link-records.ts'
@@ -33,6 +35,8 @@ export interface LinkOptions {
   host: string
   /** Before the first delivery of a link: its epoch, of which new records' chains are. */
   onEpoch?: (epoch: number) => void
+  /** Absent = no money is asked for here. */
+  ledger?: LinkedLedger
   /** Absent = providers cannot be checked from here, and nobody asks for it. */
   checkProvider?: CheckProvider
   log: Log
@@ -82,6 +86,7 @@ export class LinkSession {
     if (this.#closing.signal.aborted) return
     this.#closing.abort()
     for (const timer of this.#timers) clearInterval(timer)
+    if (this.#delivery) this.#options.ledger?.linkClosed()
     this.#delivery?.close()
     this.#socket.close()
     this.#end(reason)
@@ -115,6 +120,8 @@ export class LinkSession {
     else if (message.type === 'recordsAck') this.#delivery.acked(message.head)
     else if (message.type === 'recordsRefused') this.#refused(message)
     else if (message.type === 'providerCheck') this.#check(message)
+    else if (message.type === 'leaseAnswer') this.#options.ledger?.answered(message)
+    else if (message.type === 'leaseRecall') this.#options.ledger?.recalled(message)
     else if (message.type === 'heartbeatAck') this.#heartbeatAck(message)
     return undefined
   }
@@ -124,7 +131,10 @@ export class LinkSession {
     if (Math.abs(serverVersion - linkVersion) > 1)
       return `The control plane speaks version ${serverVersion} of the link; this is ${linkVersion}.`
     this.#serverNonce = serverNonce
-    const { identity, version, host, snapshots, checkProvider } = this.#options
+    const { identity, version, host, snapshots, checkProvider, ledger } = this.#options
+    const can: Ability[] = []
+    if (checkProvider) can.push('providerCheck')
+    if (ledger) can.push('leases')
     this.#send({
       type: 'hello',
       linkVersion,
@@ -136,7 +146,7 @@ export class LinkSession {
       signature: identity.sign(helloStatement(serverNonce, this.#nonce, identity.instance)),
       rootVersion: identity.root().document.version,
       held: snapshots.held(),
-      can: checkProvider ? ['providerCheck'] : [],
+      can,
     })
     return undefined
   }
@@ -145,7 +155,7 @@ export class LinkSession {
     if (!this.#serverNonce || this.#delivery) return 'The control plane sent a welcome out of turn.'
     const root = this.#believe(welcome, this.#serverNonce)
     if (typeof root === 'string') return root
-    const { identity, snapshots, records, onEpoch } = this.#options
+    const { identity, snapshots, records, onEpoch, ledger } = this.#options
     if (root !== identity.root()) identity.pinRoot(root)
     this.#partToken = welcome.partToken
     if (welcome.serves) snapshots.serveOnly(new Set(welcome.serves))
@@ -158,6 +168,7 @@ export class LinkSession {
       (batch) => this.#send(batch),
       (error) => this.close(`Records could not be read for delivery: ${String(error)}`),
     )
+    ledger?.linkOpened(welcome.epoch, (call) => this.#send(call))
     this.#beat()
     this.#timers.push(setInterval(() => this.#beat(), heartbeatMs))
     return undefined
@@ -215,7 +226,9 @@ export class LinkSession {
   #heartbeatAck({ sentAtMs, serverTimeMs }: Extract<ControlMessage, { type: 'heartbeatAck' }>): void {
     const nowMs = this.#options.clock.now()
     this.#options.snapshots.heard()
-    this.#events.clockOffset(Math.round(serverTimeMs - (sentAtMs + nowMs) / 2))
+    const offsetMs = Math.round(serverTimeMs - (sentAtMs + nowMs) / 2)
+    this.#options.ledger?.clockOffset(offsetMs)
+    this.#events.clockOffset(offsetMs)
   }
 
   #beat(): void {
@@ -254,6 +267,8 @@ const knownTypes: ReadonlySet<unknown> = new Set([
   'recordsAck',
   'recordsRefused',
   'providerCheck',
+  'leaseAnswer',
+  'leaseRecall',
   'heartbeatAck',
   'goodbye',
 ])

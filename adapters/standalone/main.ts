@@ -3,7 +3,7 @@ import { MemoryLimiter } from '../../data-plane/limits/memory.ts'
 import type { Clock } from '../../data-plane/ports.ts'
 import { openInstance } from '../ports/instance-identity.ts'
 import { JournalRecorder } from '../ports/journal/recorder.ts'
-import { unlimitedLedger } from '../ports/ledger-unlimited.ts'
+import { LeaseLedger } from '../ports/ledger/lease-ledger.ts'
 import { openPlaneLink } from '../ports/link-client.ts'
 import { providerChecker } from '../ports/provider-check/checker.ts'
 import { credentialSecrets } from '../ports/secrets-credentials.ts'
@@ -43,6 +43,8 @@ export interface Standalone {
 const exchangesMax = 8_192
 const drainMs = 30_000
 const flushMs = 10_000
+/** For giving all money back, at the end. */
+const returnMs = 5_000
 
 /** Wires one standalone gateway; refusals to start are sentences. The operators' port answers from the first moment. */
 export async function startStandalone(options: StandaloneOptions): Promise<Standalone | { refused: string }> {
@@ -99,6 +101,10 @@ async function startBehind(
     return recorder
   }
   const snapshots = await SnapshotStore.open({ dataDir, identity, clock, version, log })
+  const ledger = new LeaseLedger({ journal: recorder, clock, log })
+  const serve = () => ledger.serve(budgetsServed(snapshots))
+  snapshots.onSwap(serve)
+  serve()
   const secrets = credentialSecrets({ sealedSecretOf: (credential) => snapshots.sealedSecretOf(credential), clock })
   const link = openPlaneLink({
     controlUrl,
@@ -110,6 +116,7 @@ async function startBehind(
     host: hostName(),
     log,
     onEpoch: (epoch) => recorder.openEpoch(epoch),
+    ledger,
     checkProvider: providerChecker({ snapshots, secrets, privateHosts: options.privateHosts }),
   })
 
@@ -117,6 +124,7 @@ async function startBehind(
     backlog: () => recorder.backlog,
     journalLagMs: () => clock.now() - (recorder.deliveredThroughMs() ?? clock.now()),
     snapshots: () => snapshots.current(),
+    money: () => ledger.money,
     nowMs: () => clock.now(),
   }
   const metrics = createMetrics(gauges, {
@@ -124,7 +132,7 @@ async function startBehind(
     closed: (exchange, totalMs) => logClosed(exchange, totalMs, log),
   })
   const limiter = new MemoryLimiter({ nowMs: () => clock.monotonic() })
-  const ports = { clock, snapshots, ledger: unlimitedLedger, limiter, recorder }
+  const ports = { clock, snapshots, ledger, limiter, recorder }
   const gateway = listen(options.port, host, 'SLUICE_GATEWAY_PORT', () =>
     serveGateway({
       host,
@@ -138,8 +146,9 @@ async function startBehind(
     }),
   )
   const close = async () => {
-    await link.flush(flushMs)
+    await Promise.all([ledger.drain(returnMs), link.flush(flushMs)])
     await link.close()
+    ledger.close()
     await snapshots.close()
     await recorder.close()
     await identity.close()
@@ -159,6 +168,12 @@ async function startBehind(
       await close()
     },
   }
+}
+
+/** By tenant, the budgets of the configuration that runs. */
+function budgetsServed(snapshots: SnapshotStore): Map<string, ReadonlySet<string>> {
+  const tenants = [...snapshots.current().tenants]
+  return new Map(tenants.map(([tenant, { snapshot }]) => [tenant, snapshot.budgetIds]))
 }
 
 /** A gateway serves from what it keeps; only one that keeps nothing yet has to wait, and says for what. */

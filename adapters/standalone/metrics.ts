@@ -1,6 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Exchange } from '../../data-plane/exchange.ts'
 import type { RunningSet } from '../../data-plane/snapshot/running.ts'
+import { moneyScale } from '../../schema/money.ts'
+import type { HeldMoney } from '../ports/ledger/lease-ledger.ts'
 
 /** What the gateway tells Prometheus. No label holds what a caller can choose freely. */
 export interface Metrics {
@@ -17,6 +19,8 @@ export interface Gauges {
   /** Age of the oldest record that was not delivered; 0 = nothing waits. */
   journalLagMs: () => number
   snapshots: () => RunningSet
+  /** Absent = no money is held here. */
+  money?: () => HeldMoney[]
   nowMs: () => number
 }
 
@@ -87,7 +91,7 @@ export function createMetrics(gauges: Gauges, log: MetricsLog): Metrics {
   }
 }
 
-function watchState({ backlog, journalLagMs, snapshots, nowMs }: Gauges, registry: Registry): void {
+function watchState({ backlog, journalLagMs, snapshots, nowMs, money }: Gauges, registry: Registry): void {
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -106,6 +110,7 @@ function watchState({ backlog, journalLagMs, snapshots, nowMs }: Gauges, registr
     'Since the control plane last confirmed a snapshot; the oldest counts.',
     () => Math.max(0, ...tenants().map((tenant) => tenant.ageMs(nowMs()))) / 1000,
   )
+  if (money) watchMoney(money, registry)
   new Gauge({
     name: 'sluice_snapshot_revision',
     help: 'Revision of the configuration that runs, by tenant.',
@@ -116,4 +121,18 @@ function watchState({ backlog, journalLagMs, snapshots, nowMs }: Gauges, registr
       for (const { snapshot } of tenants()) this.set({ tenant: snapshot.tenant.id }, snapshot.revision)
     },
   })
+}
+
+/** As fractions of the currency: near enough for a graph. */
+function watchMoney(money: () => HeldMoney[], registry: Registry): void {
+  const gauge = (name: string, help: string, amountOf: (held: HeldMoney) => bigint) =>
+    new Gauge({
+      ...{ name, help, labelNames: ['tenant'], registers: [registry] },
+      collect() {
+        this.reset()
+        for (const held of money()) this.set({ tenant: held.tenant }, Number(amountOf(held)) / 10 ** moneyScale)
+      },
+    })
+  gauge('sluice_lease_held', 'Money held under budgets and not spent, in the currency of the tenant.', (of) => of.held)
+  gauge('sluice_lease_reserved', 'What of that is reserved for requests under way.', ({ reserved }) => reserved)
 }

@@ -59,6 +59,7 @@ export function buildRunning(parts: VerifiedParts): RunningSnapshot | Unreadable
     policies: policyBook(deepFreeze(config.policies), resources.aliases, places),
     budgets: budgetBook(deepFreeze(config.budgets), config.tiers, places),
     limits: limitBook(deepFreeze(config.rateLimits), places),
+    budgetIds: new Set(config.budgets.map(({ id }) => id)),
     findAlias: indexAliases(resources.aliases),
     keyShards: Object.freeze(table),
     findKey: (hash: Uint8Array) => {

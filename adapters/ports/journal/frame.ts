@@ -8,7 +8,7 @@ import { crc32 } from 'node:zlib'
 export const frameHeadBytes = 13
 export const framePayloadBytesMax = 4 * 1024 * 1024
 
-export const frameTypes = { segment: 1, intent: 2, record: 3, epoch: 4 } as const
+export const frameTypes = { segment: 1, intent: 2, record: 3, epoch: 4, lease: 5 } as const
 export type FrameType = keyof typeof frameTypes
 const typeOfByte = new Map<number, FrameType>(
   Object.entries(frameTypes).map(([type, byte]) => [byte, type as FrameType]),

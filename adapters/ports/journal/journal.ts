@@ -13,8 +13,8 @@ interface Unsynced {
   place: { segment: Segment; at: number } | null
 }
 
-/** What a new segment begins with, so that older ones can be removed: the state that they led to. */
-export type SegmentStart = () => string
+/** What a new segment begins with, so that older ones can be removed: the state that they led to, in frames. */
+export type SegmentStart = () => { type: FrameType; payload: string }[]
 
 const reopenEveryMs = 1_000
 
@@ -154,7 +154,7 @@ export class Journal {
     const number = Math.max(0, ...this.segments.keys()) + 1
     const segment = Segment.create(this.folder, number)
     try {
-      segment.write(packFrame('segment', 0, this.start()))
+      segment.write(Buffer.concat(this.start().map(({ type, payload }) => packFrame(type, 0, payload))))
     } catch (error) {
       segment.remove()
       throw error

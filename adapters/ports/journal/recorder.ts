@@ -4,6 +4,8 @@ import type { RecordDraft } from '../../../data-plane/record.ts'
 import { canonicalRecord, type FlightRecord, recordHash } from '../../../schema/flight-record.ts'
 import type { ChainHead } from '../../../schema/link.ts'
 import { type Refusal, refuse } from '../../../schema/refusals.ts'
+import type { LeaseFrame, LeaseLog, LeaseTotals } from '../ledger/lease-frame.ts'
+import type { LeaseJournal } from '../ledger/lease-ledger.ts'
 import type { RecordSource } from '../link-client.ts'
 import { type Chain, type Chains, offsetOf, placeOf, segmentOf } from './chains.ts'
 import { Journal } from './journal.ts'
@@ -27,27 +29,36 @@ export interface JournalOptions {
 const defaultBytesMax = 4 * 1024 * 1024 * 1024
 
 /** The recorder on disk: intents, records in per-tenant chains, and what the link delivers of them. */
-export class JournalRecorder implements Recorder, RecordSource {
+export class JournalRecorder implements Recorder, RecordSource, LeaseJournal {
   readonly #journal: Journal
   readonly #chains: Chains
   readonly #identity: RecorderIdentity
   /** Segment of each open intent, by exchange. */
   readonly #open = new Map<string, number>()
+  readonly #leases: LeaseLog
   readonly #wakes = new Set<() => void>()
+  /** Hears of each exchange of which a frame was written. */
+  onWritten: (exchange: string) => void = () => {}
   #epoch: number
 
   private constructor(options: JournalOptions, replayed: Replayed) {
     this.#identity = options.identity
     this.#chains = replayed.chains
     this.#epoch = replayed.epoch
-    const start = () =>
-      JSON.stringify({
-        instance: this.#identity.instance,
-        bootId: this.#identity.bootId,
-        epoch: this.#epoch,
-        heads: this.#chains.all.map(({ head }) => head),
-      })
-    this.#journal = new Journal(replayed.folder, options.bytesMax ?? defaultBytesMax, start, replayed.segments)
+    this.#leases = replayed.leases
+    const { folder, segments } = replayed
+    this.#journal = new Journal(folder, options.bytesMax ?? defaultBytesMax, () => this.#segmentStart(), segments)
+  }
+
+  #segmentStart() {
+    const { instance, bootId } = this.#identity
+    const heads = this.#chains.all.map(({ head }) => head)
+    const segment = {
+      type: 'segment' as const,
+      payload: JSON.stringify({ instance, bootId, epoch: this.#epoch, heads }),
+    }
+    const leases = this.#leases.frames().map((frame) => ({ type: 'lease' as const, payload: JSON.stringify(frame) }))
+    return [segment, ...leases]
   }
 
   /**
@@ -72,6 +83,27 @@ export class JournalRecorder implements Recorder, RecordSource {
     this.#chains.forgetDelivered(epoch)
   }
 
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  leasesOf(tenant: string): LeaseTotals[] {
+    return this.#leases.of(tenant)
+  }
+
+  get tenantsWithLeases(): string[] {
+    return this.#leases.tenants
+  }
+
+  keepLeases(frames: readonly LeaseFrame[], durable: () => void): void {
+    for (const [at, frame] of frames.entries()) {
+      const isLast = at === frames.length - 1
+      this.#journal.append('lease', JSON.stringify(frame), isLast ? durable : undefined)
+      this.#leases.take(frame)
+    }
+    void this.#journal.durable()
+  }
+
   /** Why nothing can be recorded; undefined where all is well. */
   get trouble(): string | undefined {
     return this.#journal.trouble
@@ -87,14 +119,19 @@ export class JournalRecorder implements Recorder, RecordSource {
     if (trouble) return refuse('recorder_unavailable')
     this.#open.set(draft.id, this.#journal.currentNumber)
     this.#journal.append('intent', JSON.stringify(draft))
+    this.onWritten(draft.id)
     return this.#journal.trouble ? refuse('recorder_unavailable') : undefined
   }
 
   async record(draft: RecordDraft): Promise<Refusal | undefined> {
     // What was sent is recorded whatever it takes; what was refused before must not fill the disk.
-    if (!this.#open.has(draft.id) && this.#journal.trouble) return refuse('recorder_unavailable')
+    if (!this.#open.has(draft.id) && this.#journal.trouble) {
+      this.onWritten(draft.id)
+      return refuse('recorder_unavailable')
+    }
     this.#append(draft)
     this.#open.delete(draft.id)
+    this.onWritten(draft.id)
     return (await this.#journal.durable()) ? undefined : refuse('recorder_unavailable')
   }
 
@@ -108,6 +145,7 @@ export class JournalRecorder implements Recorder, RecordSource {
     })
     // After it is written: a segment that it had to begin says where the chains stood before it.
     chain.advance(sequence, recordHash(canonical))
+    this.#leases.post(draft.tenant, draft.postings)
   }
 
   /** The whole record, its keys in code-unit order. */

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import type { RecordDraft } from '../../../data-plane/record.ts'
 import { type FlightRecord, recordHash } from '../../../schema/flight-record.ts'
+import { type LeaseFrame, LeaseLog } from '../ledger/lease-frame.ts'
 import { Chains, placeOf } from './chains.ts'
 import { type Frame, readFrames } from './frame.ts'
 import { Segment, segmentNumbers } from './segment.ts'
@@ -11,6 +12,8 @@ export interface Replayed {
   segments: Segment[]
   chains: Chains
   epoch: number
+  /** What is held of budgets, and what records posted of it. */
+  leases: LeaseLog
   /** What was in flight when the process ended: each as it was intended, without an outcome. */
   openIntents: RecordDraft[]
 }
@@ -24,7 +27,14 @@ interface SegmentHead {
 /** Reads all segments. Only the last may have a torn tail, which is cut; damage anywhere else stops the start. */
 export function replay(folder: string, instance: string): Replayed {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const state: Replayed = { folder, segments: [], chains: new Chains(), epoch: 0, openIntents: [] }
+  const state: Replayed = {
+    folder,
+    segments: [],
+    chains: new Chains(),
+    epoch: 0,
+    leases: new LeaseLog(),
+    openIntents: [],
+  }
   const intents = new Map<string, RecordDraft>()
   const numbers = segmentNumbers(folder)
   const gap = numbers.findIndex((number, at) => at > 0 && number !== numbers[at - 1]! + 1)
@@ -74,12 +84,17 @@ function apply(
     intents.set(draft.id, draft)
     return
   }
+  if (frame.type === 'lease') {
+    state.leases.take(JSON.parse(text) as LeaseFrame)
+    return
+  }
   const record = JSON.parse(text) as FlightRecord
   intents.delete(record.id)
   const chain = state.chains.of(record.tenant, record.epoch)
   // After a failed sync a record may stand twice; the first counts.
   if (record.sequence <= chain.sequence) return
   chain.advance(record.sequence, recordHash(text))
+  state.leases.post(record.tenant, record.postings)
   chain.durable(record.sequence, placeOf(segment.number, frame.at), record.at)
 }
 

@@ -3,15 +3,26 @@ import { HeldCounter } from './held-counter.ts'
 import { Lease } from './lease.ts'
 import { type LeaseName, type LeaseTotals, leaseKey, newTotals } from './lease-frame.ts'
 
-/** Leases that one tenant may have at one instance; more are not taken. They stand at the begin of every journal segment. */
-export const leasesMax = 10_000
+/** How many more leases the instance may have: each stands at the begin of every journal segment. */
+export interface LeaseRoom {
+  left: number
+}
 
 /** Everything that an instance holds for one tenant, by counter and by lease. */
 export class Holdings {
+  readonly #room: LeaseRoom
   readonly #byBudget = new Map<string, Map<string | null, HeldCounter>>()
   readonly #leases = new Map<string, { lease: Lease; counter: HeldCounter }>()
   /** The configuration's own counter objects, which most requests share: found without looking at any text. */
   readonly #found = new WeakMap<BudgetCounter, HeldCounter>()
+
+  constructor(room: LeaseRoom) {
+    this.#room = room
+  }
+
+  get isFull(): boolean {
+    return this.#room.left <= 0
+  }
 
   of(counter: BudgetCounter): HeldCounter {
     const found = this.#found.get(counter)
@@ -51,7 +62,8 @@ export class Holdings {
 
   /** Undefined where there are too many. */
   addLease(name: LeaseName, totals: LeaseTotals = newTotals(name)) {
-    if (this.#leases.size >= leasesMax) return undefined
+    if (this.isFull) return undefined
+    this.#room.left--
     const counter = this.at(name.budget, name.subject)
     const entry = { lease: new Lease(totals), counter }
     counter.add(entry.lease)
@@ -61,6 +73,7 @@ export class Holdings {
 
   removeLease(counter: HeldCounter, lease: Lease): void {
     counter.remove(lease)
+    this.#room.left++
     this.#leases.delete(leaseKey(lease))
   }
 

@@ -57,7 +57,7 @@ export class LeaseLog {
   }
 
   /** A record's postings, once for each record. What was spent from no lease is nobody's total here. */
-  post(tenant: string, postings: readonly RecordPosting[]): void {
+  post(tenant: string, postings: readonly RecordPosting[] = []): void {
     for (const { budget, subject, window, leaseEpoch, amount } of postings) {
       if (leaseEpoch === 0) continue
       this.#lease(tenant, { budget, subject, window, epoch: leaseEpoch }).posted += parseAmount(amount)!

@@ -4,7 +4,7 @@ import { type LeaseAnswer, type LeaseCall, type LeaseRecall, leasesPerMessageMax
 import { parseAmount } from '../../../schema/money.ts'
 import { Calls } from './calls.ts'
 import type { HeldCounter } from './held-counter.ts'
-import { Holdings } from './holdings.ts'
+import { Holdings, type LeaseRoom } from './holdings.ts'
 import { Lease } from './lease.ts'
 import { frameOf, type LeaseFrame, type LeaseTotals } from './lease-frame.ts'
 import type { Moment } from './moment.ts'
@@ -15,6 +15,8 @@ import type { Funding, Waiter } from './waiter.ts'
 import { WaitingLine } from './waiting-line.ts'
 
 const tickMs = 1_000
+/** Leases of a book that shares its room with no other. */
+const leasesMax = 10_000
 /** A counter under which nothing is held is kept for so long after its last request. */
 const forgetMs = 30_000
 /** Leases that are over are told again so often, until the control plane has all their records. */
@@ -40,6 +42,8 @@ export interface PlaneBookOptions {
   leases: readonly LeaseTotals[]
   /** Numbers for calls, each larger than the one before. */
   nextCall: () => number
+  /** Shared by all books of an instance. */
+  room?: LeaseRoom
 }
 
 /**
@@ -49,7 +53,7 @@ export interface PlaneBookOptions {
 export class PlaneBook {
   readonly tenant: string
   wantsTurn = true
-  readonly #holdings = new Holdings()
+  readonly #holdings: Holdings
   readonly #calls: Calls
   readonly #line: WaitingLine
   readonly #unsaved = new Set<Lease>()
@@ -68,8 +72,11 @@ export class PlaneBook {
   #owesReport = false
   #tickedMs = Number.NEGATIVE_INFINITY
   #closeAfterMs = Number.NEGATIVE_INFINITY
+  /** Leases that are over are told again in this turn. */
+  #asksAgain = false
 
-  constructor({ tenant, epoch, leases, nextCall }: PlaneBookOptions) {
+  constructor({ tenant, epoch, leases, nextCall, room = { left: leasesMax } }: PlaneBookOptions) {
+    this.#holdings = new Holdings(room)
     this.tenant = tenant
     this.#epoch = epoch
     this.#calls = new Calls(tenant, nextCall)
@@ -241,6 +248,11 @@ export class PlaneBook {
     return this.#line.size === 0
   }
 
+  /** Nothing is held, and nobody waits. */
+  get isEmpty(): boolean {
+    return this.#holdings.size === 0 && this.#line.size === 0
+  }
+
   /** Money that is held, and what of it is reserved; at 10⁻¹². */
   get money(): { held: bigint; reserved: bigint } {
     const money = { held: 0n, reserved: 0n }
@@ -278,6 +290,10 @@ export class PlaneBook {
   #tick(now: Moment): void {
     const elapsedMs = Math.min(now.atMs - this.#tickedMs, 60_000)
     this.#tickedMs = now.atMs
+    if (now.atMs >= this.#closeAfterMs) {
+      this.#closeAfterMs = now.atMs + closeEveryMs
+      this.#asksAgain = true
+    }
     for (const held of this.#holdings.counters()) {
       tickCounter(held, now, elapsedMs, this.#isLinked)
       this.#due.add(held)
@@ -310,8 +326,6 @@ export class PlaneBook {
 
   /** What was given back since, and leases that wait for the control plane to have all their records. */
   #tellReturns(now: Moment): void {
-    const asksAgain = now.atMs >= this.#closeAfterMs
-    if (asksAgain) this.#closeAfterMs = now.atMs + closeEveryMs
     const leases: Lease[] = []
     for (const held of this.#due) {
       // What was given back because others asked is told once it is durable, and no word goes ahead of it.
@@ -319,12 +333,13 @@ export class PlaneBook {
       if (isAsked) this.#asked.delete(held)
       for (const lease of held.leases) {
         const isClosing = lease.reserved === 0n && (lease.isFenced || lease.isOver(now))
-        if (lease.isUntold || isAsked || (isClosing && asksAgain)) leases.push(lease)
+        if (lease.isUntold || isAsked || (isClosing && this.#asksAgain)) leases.push(lease)
       }
     }
     const owesWord = this.#owesWord && this.#asked.size === 0
     if (leases.length > 0 || owesWord) this.#tell(leases, false, now)
     if (owesWord) this.#owesWord = false
+    this.#asksAgain = false
   }
 
   /** All that is held, for a link that has heard nothing yet, or may have missed something. */
@@ -352,8 +367,7 @@ export class PlaneBook {
   }
 
   #wakeAtMs(now: Moment): number {
-    const hasNone = this.#holdings.size === 0 && this.#line.size === 0
-    const tickAtMs = hasNone ? Number.POSITIVE_INFINITY : this.#tickedMs + tickMs
+    const tickAtMs = this.isEmpty ? Number.POSITIVE_INFINITY : this.#tickedMs + tickMs
     return Math.min(tickAtMs, this.#line.nextMs(now.atMs), this.#calls.nextLostMs)
   }
 }

@@ -1,4 +1,4 @@
-import type { BudgetCounter, Reservation } from '../../../data-plane/ports.ts'
+import type { BudgetCounter, Reservation, ReservationNeed } from '../../../data-plane/ports.ts'
 import type { BudgetWindow } from '../../../schema/budget-window.ts'
 import type { RecordPosting } from '../../../schema/flight-record.ts'
 import { formatAmount } from '../../../schema/money.ts'
@@ -9,19 +9,25 @@ export type Source = Lease | BudgetWindow
 
 /** One attempt's money, under every counter at once. */
 export class LeaseReservation implements Reservation {
+  readonly ceiling: bigint
+  readonly counters: readonly BudgetCounter[]
+  readonly tenant: string
+  /** The exchange whose record posts it; undefined where nobody said. */
+  readonly exchange: string | undefined
   /** What is held for it: the ceiling, or the cost once that is known to be more. */
   held: bigint
   cost: bigint | undefined
   isReleased = false
 
   constructor(
-    readonly ceiling: bigint,
-    readonly counters: readonly BudgetCounter[],
+    { ceiling, counters, tenant, exchange }: ReservationNeed,
     /** One for each counter. */
     readonly sources: readonly Source[],
-    /** The exchange whose record posts it; undefined where nobody said. */
-    readonly exchange: string | undefined,
   ) {
+    this.ceiling = ceiling
+    this.counters = counters
+    this.tenant = tenant
+    this.exchange = exchange
     this.held = ceiling
   }
 

@@ -39,7 +39,7 @@ export function takeFrom(holdings: Holdings, need: ReservationNeed, sources: Sou
     source.reserve(ceiling)
     if (source.reserved > held.demand.peak) held.demand.peak = source.reserved
   }
-  return new LeaseReservation(ceiling, counters, sources, need.exchange)
+  return new LeaseReservation(need, sources)
 }
 
 /** What is missing here under one counter; never negative. */

@@ -9,7 +9,7 @@ import {
 import { formatAmount, parseAmount } from '../../../schema/money.ts'
 import type { Calls, CallUnderWay } from './calls.ts'
 import type { HeldCounter } from './held-counter.ts'
-import { type Holdings, leasesMax } from './holdings.ts'
+import type { Holdings } from './holdings.ts'
 import { larger } from './lease-frame.ts'
 import type { Moment } from './moment.ts'
 import { missingAt, resetAt, shortageHere, sourcesFor, takeFrom } from './reserving.ts'
@@ -159,7 +159,7 @@ export class WaitingLine {
 
   #askFor(waiter: Waiter, kind: 'ask' | 'park', lacking: HeldCounter[], waitMs: number, now: Moment): void {
     // Such a request is told in the end that nobody answered.
-    if (lacking.length > wantsPerCallMax || this.#holdings.size >= leasesMax) return
+    if (lacking.length > wantsPerCallMax || this.#holdings.isFull) return
     const wants: LeaseWant[] = lacking.map((held) => ({
       budget: held.budget,
       subject: held.subject,
