@@ -138,6 +138,16 @@ function read(
   return { positionals: parsed.positionals, options: parsed.values as never, format }
 }
 
+/** A negative number is no option: `-20` goes behind what ends the options, where only positionals stand. */
+function negativesLast(args: readonly string[]): string[] {
+  const end = args.indexOf('--')
+  const before = end < 0 ? args : args.slice(0, end)
+  const negative = before.filter((arg) => /^-\d/.test(arg))
+  if (negative.length === 0) return [...args]
+  const others = before.filter((arg) => !/^-\d/.test(arg))
+  return [...others, '--', ...negative, ...(end < 0 ? [] : args.slice(end + 1))]
+}
+
 /** A sentence where node's strict reader refuses. */
 function parse(args: string[], options: Options) {
   try {
@@ -146,7 +156,7 @@ function parse(args: string[], options: Options) {
       { type, ...(short && { short }), multiple: many === true },
     ])
     const { values, positionals } = parseArgs({
-      args,
+      args: negativesLast(args),
       options: Object.fromEntries(known),
       allowPositionals: true,
       allowNegative: false,

@@ -77,6 +77,17 @@ const commands: Record<string, Row | Group> = {
       reconcile: ["Compare a provider's export with the records", () => load(import('./commands/spend-reconcile.ts'))],
     },
   },
+  budget: {
+    description: 'What may be spent, what is, and what is left.',
+    commands: {
+      list: ['Show every budget, with a bar for each counter', () => load(import('./commands/budget-list.ts'))],
+      show: ['Show one with all its terms', () => load(import('./commands/budget-show.ts'))],
+      adjust: ['Add money, or take it away', () => load(import('./commands/budget-adjust.ts'))],
+      watch: ['Follow them live', () => load(import('./commands/budget-watch.ts'))],
+      leases: ['Show which gateways hold money', () => load(import('./commands/budget-leases.ts'))],
+      'write-off': ['Give up on the money of a lost gateway', () => load(import('./commands/budget-write-off.ts'))],
+    },
+  },
   tail: ['Follow requests as they finish', () => load(import('./commands/tail.ts'))],
   dashboard: ['Print a one-time link to the dashboard', () => load(import('./commands/dashboard.ts'))],
   doctor: ['Check this installation and say what to do', () => load(import('./commands/doctor.ts'))],

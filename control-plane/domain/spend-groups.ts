@@ -140,9 +140,13 @@ const compare = (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0)
 export function valuesOf(dimensions: Dimensions, { groupBy, groupByLabels }: Grouping): string[] {
   return [
     ...(groupBy ?? []).map((dimension) => dimensions[dimensionFields[dimension].field]),
-    ...(groupByLabels ?? []).map((label) => dimensions.requestLabels[label] ?? ''),
+    ...(groupByLabels ?? []).map((label) => labelOf(dimensions, label)),
   ]
 }
+
+/** Asked of the tuple itself: every object has a `constructor`. */
+const labelOf = ({ requestLabels }: Dimensions, label: string) =>
+  Object.hasOwn(requestLabels, label) ? requestLabels[label]! : ''
 
 /** The filter for a tuple that is in memory; the queries' conditions say the same. */
 export function covers(filter: SpendFilter, dimensions: Dimensions, names: AliasNames): boolean {

@@ -1,6 +1,6 @@
 import type { Resource } from '../../schema/config/index.ts'
 import { handleOf } from '../../schema/handles.ts'
-import { type BalanceAsOf, listBalances } from '../domain/budgets/reading.ts'
+import type { BalanceAsOf } from '../domain/budgets/reading.ts'
 import { type ToldBalance, toldOf } from '../domain/budgets/telling.ts'
 import { findResource } from '../domain/resources.ts'
 import { builder } from './builder.ts'
@@ -86,10 +86,8 @@ builder.objectFields(Budget, (t) => ({
       const subjects = await budgetSubjects(ctx, budget)
       if (subjects === undefined) throw requestError('NOT_PERMITTED')
       const after = keysetAfter(args.after, 1)?.[0]
-      const query = { first: pageSize(args), after: after === undefined ? null : String(after), subjects }
-      const { rows, hasNext } = await read(ctx, (tx, tenant) =>
-        listBalances(tx, tenant, budget, { ...query, nowMs: ctx.domain.clock.now() }),
-      )
+      const query = { budget, first: pageSize(args), after: after === undefined ? null : String(after), subjects }
+      const { rows, hasNext } = await loaders(ctx).balances.load(query)
       return page(
         rows.map((row) => shapeOf(budget, row)),
         hasNext,

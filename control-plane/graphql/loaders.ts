@@ -4,7 +4,7 @@ import type { Resource } from '../../schema/config/index.ts'
 import type { Kind } from '../../schema/handles.ts'
 import type { Tx } from '../db/database.ts'
 import { alertsByIds } from '../domain/alerts/alerts.ts'
-import { readBalances } from '../domain/budgets/reading.ts'
+import { type BalancesQuery, listBalances, readBalances } from '../domain/budgets/reading.ts'
 import { credentialFacts } from '../domain/credentials.ts'
 import { apiKeyFacts } from '../domain/keys.ts'
 import { dataPlaneFacts, instancesByIds } from '../domain/planes.ts'
@@ -48,6 +48,11 @@ export const loaders = createContextCache((ctx: GraphContext) => {
       (asked: readonly { budget: string; subject: string | null }[]) =>
         read(ctx, (tx, tenant) => readBalances(tx, tenant, asked, nowMs())),
       { cache: false, maxBatchSize: 1_000 },
+    ),
+    /** Pages of balances of one operation have one `asOf`, too. */
+    balances: new DataLoader(
+      (asked: readonly BalancesQuery[]) => read(ctx, (tx, tenant) => listBalances(tx, tenant, asked, nowMs())),
+      { cache: false, maxBatchSize: 100 },
     ),
     memberships: byId(ctx, (tx, tenant, ids) => Promise.all(ids.map((id) => membershipsOf(tx, tenant, id)))),
     /** Every `spend` of one operation is read in one snapshot, so that their cursors are one and ticks fit them all. */

@@ -38,23 +38,44 @@ export async function readBalances(
   return asked.map(({ budget, subject }) => found.get(JSON.stringify([budget, subject])))
 }
 
-/** The counters of the present window that something was leased or posted under, by subject. */
+export interface BalancesQuery {
+  budget: Budget
+  first: number
+  /** The subject that the page before ended with. */
+  after: string | null
+  /** Only these; null = every one. */
+  subjects: readonly string[] | null
+}
+
+/** Pages of counters of the present window that something was leased or posted under, by subject. They share one `asOf`. */
 export async function listBalances(
   tx: Tx,
   tenant: string,
-  budget: Budget,
-  query: { first: number; after: string | null; subjects: readonly string[] | null; nowMs: number },
-): Promise<Page<BalanceAsOf>> {
+  asked: readonly BalancesQuery[],
+  nowMs: number,
+): Promise<Page<BalanceAsOf>[]> {
   const asOf = await startReading(tx, tenant)
-  const { nowMs, first, after } = query
+  const pages: Page<BalanceAsOf>[] = []
+  for (const query of asked) {
+    const { rows, hasNext } = await pageOfBalances(tx, tenant, query, nowMs)
+    pages.push({ rows: rows.map((row) => ({ ...row, asOf })), hasNext })
+  }
+  return pages
+}
+
+async function pageOfBalances(
+  tx: Tx,
+  tenant: string,
+  { budget, first, after, subjects: only }: BalancesQuery,
+  nowMs: number,
+): Promise<Page<Balance>> {
   if (budget.spec.per === null) {
     const rows = after === null ? await balancesOf(tx, tenant, { budgets: [budget.id], nowMs }) : []
-    return { rows: rows.map((row) => ({ ...row, asOf })), hasNext: false }
+    return { rows, hasNext: false }
   }
   const { from, to } = presentCounter(periodRule(budget), nowMs)
-  const only =
-    query.subjects &&
-    sql`${budgetCounter.subject} in (select jsonb_array_elements_text(${JSON.stringify(query.subjects)}::jsonb))`
+  const isWanted =
+    only && sql`${budgetCounter.subject} in (select jsonb_array_elements_text(${JSON.stringify(only)}::jsonb))`
   const there = await tx
     .select({ subject: budgetCounter.subject })
     .from(budgetCounter)
@@ -63,7 +84,7 @@ export async function listBalances(
         ...[eq(budgetCounter.tenant, tenant), eq(budgetCounter.budget, budget.id)],
         ...[eq(budgetCounter.windowFrom, from), eq(budgetCounter.windowTo, to)],
         after === null ? undefined : gt(budgetCounter.subject, after),
-        only ?? undefined,
+        isWanted ?? undefined,
       ),
     )
     .orderBy(asc(budgetCounter.subject))
@@ -74,7 +95,7 @@ export async function listBalances(
   const order = new Map(subjects.map((subject, at) => [subject, at]))
   const rows = balances.filter(({ subject }) => order.has(subject ?? ''))
   rows.sort((a, b) => order.get(a.subject ?? '')! - order.get(b.subject ?? '')!)
-  return { rows: rows.map((row) => ({ ...row, asOf })), hasNext: there.length > first }
+  return { rows, hasNext: there.length > first }
 }
 
 async function startReading(tx: Tx, tenant: string): Promise<string> {

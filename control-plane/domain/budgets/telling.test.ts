@@ -80,7 +80,11 @@ function follow(owner: Actor, after: string | null) {
     for await (const event of ctx.streams.events(owner, { kinds: ['BUDGET_CHANGED'], after }, stop.signal))
       seen.push(event as Told)
   })()
-  return { seen, end: () => (stop.abort(), running) }
+  const end = () => {
+    stop.abort()
+    return running
+  }
+  return { seen, end }
 }
 
 const inOutbox = async (owner: Actor) =>
