@@ -163,7 +163,7 @@ describe('rate limits in Redis', () => {
     expect(await take(limiter, ask)).toHaveProperty('away')
     process.kill(server.pid, 'SIGCONT')
     await until(() => limiter.trouble === null)
-    await until(async () => standingsOf(await take(limiter, { ...ask, units: 0 }))[0]?.left === 10)
+    await until(async () => standingsOf(await take(limiter, { ...ask, units: 0 }))[0]!.left >= 9)
   })
 
   it('forget what a gateway had under way that is not heard of any more, and no other', async () => {
