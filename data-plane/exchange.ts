@@ -165,12 +165,15 @@ export class Exchange {
   /** Asks the limits of the place, where there are any; one that does not admit it is passed over, while another is there. */
   private admit(prepared: Prepared, reservation: Reservation): ReturnType<Exchange['attempt']> {
     if (!this.admission?.asksAttempts(this.meters)) return this.begin(prepared, reservation)
-    return this.admission.attempt(prepared.target, prepared.ceiling, this.meters).then((limited) => {
-      if (!isRefusal(limited)) {
+    const { admission } = this
+    return admission.attempt(prepared.target, prepared.ceiling, this.meters).then((limited) => {
+      if (!isRefusal(limited) && !this.clientLeft) {
         prepared.limited = limited
         return this.begin(prepared, reservation)
       }
       this.ports.ledger.void(reservation)
+      if (!isRefusal(limited)) admission.end(limited, noMeters)
+      if (!isRefusal(limited) || this.clientLeft) return 'refuse'
       const why = limited.refused
       const passes = why === 'rate_limited' || why === 'concurrency_exceeded'
       return passes && this.itinerary!.passOver(why) ? this.attempt() : this.refuse(limited)
@@ -491,6 +494,7 @@ interface Paid {
   readonly reservation: Reservation
 }
 
+const noMeters: readonly RecordMeter[] = Object.freeze([])
 const uncounted: readonly BudgetCounter[] = Object.freeze([])
 const paidLate = refuse('ledger_unavailable', 'The money came when the time that the route allows was over.')
 

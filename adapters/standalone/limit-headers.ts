@@ -10,7 +10,11 @@ export function limitHeaders({ admission, arrival, ports }: Exchange, headers: R
   if (!admission) return
   const over = [...admission.standings.values()].filter(({ counter: { of } }) => of.rate !== null && of.isEnforced)
   if (over.length === 0) return
-  if (arrival.dialect.name === 'ANTHROPIC_MESSAGES') return tellAnthropic(over, ports.clock.now(), headers)
+  if (arrival.dialect.name === 'ANTHROPIC_MESSAGES') tellAnthropic(over, ports.clock.now(), headers)
+  else tellOpenAis(over, headers)
+}
+
+function tellOpenAis(over: readonly LimitStanding[], headers: Record<string, string>): void {
   const requests = tightest(over.filter(isOf('REQUESTS')))
   const tokens = tightest(over.filter(({ counter: { of } }) => countsTokens(of)))
   if (requests) tellOpenAi(requests, 'requests', headers)

@@ -93,8 +93,8 @@ export function markOf({ tick, debt, removed }: Level): Mark {
  * moved it forward in the queue; all of that is counted as ahead of it, which errs on the side of taking back less.
  */
 export function correct(level: Level, rate: Rate, mark: Mark, admitted: number, used: number): void {
-  if (used >= admitted) return owe(level, rate, used - admitted)
-  if (level.born > mark.tick) return
+  if (used > admitted) owe(level, rate, used - admitted)
+  if (used >= admitted || level.born > mark.tick) return
   const flowed = rate.limit * Math.max(0, level.tick - mark.tick) + (level.removed - mark.removed) * rate.span
   const units = Math.min(admitted - used, Math.floor((mark.debt - flowed) / rate.span))
   if (units <= 0) return

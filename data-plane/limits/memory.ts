@@ -178,9 +178,8 @@ export class MemoryLimiter implements Limiter {
   #redeclare(one: Counted, of: RunningLimit, nowMs: number): void {
     one.of = of
     const rate = of.rate && this.#parts.rate(of)
-    if (rate && one.rate) return this.#fit(one, rate, nowMs)
-    one.level = rate && this.#parts.idle(of, nowMs)
-    one.rate = rate
+    if (rate && one.rate) this.#fit(one, rate, nowMs)
+    else Object.assign(one, { rate, level: rate && this.#parts.idle(of, nowMs) })
   }
 
   #fit(one: Counted, rate: Rate, nowMs: number): void {

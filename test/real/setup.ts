@@ -4,6 +4,7 @@ import { installModelServer } from './model-server.ts'
 import { installNginx } from './nginx.ts'
 import { installPortkey } from './portkey.ts'
 import { installPostgres, installPostgres14 } from './postgres.ts'
+import { installRedis } from './redis.ts'
 import { installWrk } from './wrk.ts'
 
 /** Every component that is installed, by the name `--only` knows. */
@@ -14,6 +15,7 @@ const installs: Record<string, () => Promise<string>> = {
   chromium: installChromium,
   wrk: installWrk,
   nginx: installNginx,
+  redis: installRedis,
   portkey: installPortkey,
 }
 
