@@ -228,7 +228,13 @@ describe('apply', () => {
       ['policy', { name: 'case', scope: 'label/case=a/b=c', mode: 'OFF', spec: { routing: { regions: ['eu-1'] } } }],
       [
         'budget',
-        { name: 'b', scope: 'team/support', limit: { amount: '10.50', currency: 'USD' }, period: 'ROLLING', window: '1d' },
+        {
+          name: 'b',
+          scope: 'team/support',
+          limit: { amount: '10.50', currency: 'USD' },
+          period: 'ROLLING',
+          window: '1d',
+        },
       ],
       ['webhook', { name: 'pager', url: 'https://hooks.example/a?b=c', events: ['CONFIG_CHANGED'], paused: true }],
       [
