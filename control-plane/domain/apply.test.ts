@@ -226,6 +226,16 @@ describe('apply', () => {
     const policies = await declareAll(ctx, owner, [
       ['policy', { name: 'stay', scope: 'team/support', order: 5, when, spec: { routing } }],
       ['policy', { name: 'case', scope: 'label/case=a/b=c', mode: 'OFF', spec: { routing: { regions: ['eu-1'] } } }],
+      [
+        'budget',
+        {
+          name: 'b',
+          scope: 'team/support',
+          limit: { amount: '10.50', currency: 'USD' },
+          period: 'ROLLING',
+          window: '1d',
+        },
+      ],
       ['webhook', { name: 'pager', url: 'https://hooks.example/a?b=c', events: ['CONFIG_CHANGED'], paused: true }],
       [
         'alertRule',

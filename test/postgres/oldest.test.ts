@@ -16,6 +16,8 @@ if (await hasPostgres14()) {
     describe('minting', () => import('../../control-plane/domain/mint.test.ts').then(() => {}))
     describe('retention', () => import('../../control-plane/domain/retention.test.ts').then(() => {}))
     describe('records', () => import('../../control-plane/domain/records.test.ts').then(() => {}))
+    describe('alerts', () => import('../../control-plane/domain/alerts/evaluator.test.ts').then(() => {}))
+    describe('webhooks', () => import('../../control-plane/domain/webhooks/webhooks.test.ts').then(() => {}))
     describe('streams', () => import('../../control-plane/domain/streams.test.ts').then(() => {}))
   })
 }

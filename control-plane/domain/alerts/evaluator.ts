@@ -36,55 +36,69 @@ type Rule = Resource<'alertRule'>
  * by real time; judged by `ctx.clock`.
  */
 export async function startEvaluator(ctx: Evaluating, hear: (fault: unknown) => void = () => {}): Promise<Evaluator> {
-  const report = rarely(hear)
-  const dirty = new Set<string>()
-  const slowAt = new Map<string, number>()
-  const restUntilMs = new Map<string, number>()
-  let sweptMs = Number.NEGATIVE_INFINITY
-  let running: Promise<void> | undefined
-  const unlisten = await ctx.db.listen('log', (tenant) => dirty.add(tenant))
-
-  const round = async (everything: boolean) => {
-    const nowMs = performance.now()
-    const sweeps = everything || dirty.has('') || nowMs - sweptMs >= sweepMs
-    if (!sweeps && dirty.size === 0) return
-    const concerned = await tenantsWithRules(ctx)
-    const tenants = sweeps ? concerned : concerned.filter((tenant) => dirty.has(tenant))
-    if (sweeps) sweptMs = nowMs
-    dirty.clear()
-    for (const tenant of tenants) {
-      if (!everything && nowMs < (restUntilMs.get(tenant) ?? 0)) {
-        dirty.add(tenant)
-        continue
-      }
-      const beganMs = performance.now()
-      const all = everything || nowMs - (slowAt.get(tenant) ?? Number.NEGATIVE_INFINITY) >= slowMs
-      const outcome = await evaluateTenant(ctx, tenant, all)
-      if (all && outcome !== 'BUSY') slowAt.set(tenant, nowMs)
-      if (outcome === 'MORE') dirty.add(tenant)
-      const tookMs = performance.now() - beganMs
-      restUntilMs.set(tenant, performance.now() + Math.min(restMsMax, tookMs * restFactor))
-    }
-  }
-  const look = (everything = false) => {
-    running ??= round(everything)
-      .catch(report)
-      .finally(() => {
-        running = undefined
-      })
-    return running
-  }
-  const timer = setInterval(() => void look(), lookMs)
+  const work = new Looking(ctx, rarely(hear))
+  const unlisten = await ctx.db.listen('log', (tenant) => work.dirty.add(tenant))
+  const timer = setInterval(() => void work.look(false), lookMs)
   return {
     async evaluate() {
-      await running
-      await look(true)
+      await work.running
+      await work.look(true)
     },
     async stop() {
       clearInterval(timer)
       await unlisten()
-      await running
+      await work.running
     },
+  }
+}
+
+/** Whose turn it is, and the one round that is under way. All times are real ones. */
+class Looking {
+  /** Who has something new; '' = nobody knows who. */
+  readonly dirty = new Set<string>()
+  running: Promise<void> | undefined
+  readonly #ctx: Evaluating
+  readonly #report: (fault: unknown) => void
+  readonly #slowAtMs = new Map<string, number>()
+  readonly #restUntilMs = new Map<string, number>()
+  #sweptMs = Number.NEGATIVE_INFINITY
+
+  constructor(ctx: Evaluating, report: (fault: unknown) => void) {
+    this.#ctx = ctx
+    this.#report = report
+  }
+
+  look(everything: boolean): Promise<void> {
+    this.running ??= this.#round(everything)
+      .catch(this.#report)
+      .finally(() => {
+        this.running = undefined
+      })
+    return this.running
+  }
+
+  async #round(everything: boolean) {
+    const nowMs = performance.now()
+    const sweeps = everything || this.dirty.has('') || nowMs - this.#sweptMs >= sweepMs
+    if (!sweeps && this.dirty.size === 0) return
+    const concerned = await tenantsWithRules(this.#ctx)
+    const due = sweeps ? concerned : concerned.filter((tenant) => this.dirty.has(tenant))
+    if (sweeps) this.#sweptMs = nowMs
+    this.dirty.clear()
+    for (const tenant of due) {
+      if (everything || nowMs >= (this.#restUntilMs.get(tenant) ?? 0)) await this.#evaluate(tenant, everything)
+      else this.dirty.add(tenant)
+    }
+  }
+
+  async #evaluate(tenant: string, everything: boolean) {
+    const beganMs = performance.now()
+    const all = everything || beganMs - (this.#slowAtMs.get(tenant) ?? Number.NEGATIVE_INFINITY) >= slowMs
+    const outcome = await evaluateTenant(this.#ctx, tenant, all)
+    if (all && outcome !== 'BUSY') this.#slowAtMs.set(tenant, beganMs)
+    if (outcome === 'MORE') this.dirty.add(tenant)
+    const tookMs = performance.now() - beganMs
+    this.#restUntilMs.set(tenant, performance.now() + Math.min(restMsMax, tookMs * restFactor))
   }
 }
 

@@ -4,6 +4,7 @@ import { PrivateHosts } from '../../../schema/hosts/private-hosts.ts'
 import type { Actor } from '../actor.ts'
 import { listAlerts } from '../alerts/alerts.ts'
 import { raiseIncident, resolveIncident } from '../alerts/incidents.ts'
+import { tidy } from '../retention.ts'
 import { numberPending } from '../sequencer.ts'
 import { declareAll, type TestContext, testContext, testTenant } from '../test-context.ts'
 import { attemptsMax } from './backoff.ts'
@@ -174,6 +175,26 @@ describe('a webhook', () => {
     await Promise.all(senders.map((sender) => sender.stop()))
     expect(ids.length).toBe(10)
     expect(new Set(ids).size).toBe(10)
+  })
+})
+
+describe('what was sent and told', () => {
+  it('is kept for people to look back at: deliveries for 30 days, alerts that are over for 400', async () => {
+    const of = await house({ events: ['ALERT_RAISED'] })
+    await raise(of)
+    await sendAll(of)
+    const alerts = (open: boolean) =>
+      ctx.db.withTenant(of.owner.tenant, async (tx) => (await listAlerts(tx, of.owner.tenant, { open, first: 9 })).rows)
+    ctx.clock.nowMs += 31 * 86_400_000
+    await tidy(ctx, null)
+    expect([(await deliveries(of)).length, (await alerts(true)).length]).toEqual([0, 1])
+    await ctx.db.withTenant(of.owner.tenant, (tx) => resolveIncident(tx, ctx, of.owner.tenant, incident))
+    ctx.clock.nowMs += 399 * 86_400_000
+    await tidy(ctx, null)
+    expect(await alerts(false)).toHaveLength(1)
+    ctx.clock.nowMs += 2 * 86_400_000
+    await tidy(ctx, null)
+    expect(await alerts(false)).toEqual([])
   })
 })
 
