@@ -1,7 +1,7 @@
 import type { BudgetWindow } from '../../../schema/budget-window.ts'
 import type { HeldLease, KnownLease } from '../../../schema/link-lease.ts'
 import { formatAmount, parseAmount } from '../../../schema/money.ts'
-import { type LeaseName, type LeaseTotals, larger } from './lease-frame.ts'
+import { frameOf, type LeaseFrame, type LeaseName, type LeaseTotals, larger } from './lease-frame.ts'
 import type { Moment } from './moment.ts'
 
 /**
@@ -28,6 +28,9 @@ export class Lease implements LeaseName, LeaseTotals {
   /** What is durable of `granted` and `returned`. */
   durableGranted: bigint
   durableReturned: bigint
+  /** What the newest frame says. */
+  #framedGranted: bigint
+  #framedReturned: bigint
   /** The control plane's totals, as it last told them. */
   known: { granted: bigint; returned: bigint; posted: bigint } | null = null
   /** The largest `returned` that was told on this link; −1 = the lease was not spoken of. */
@@ -45,6 +48,8 @@ export class Lease implements LeaseName, LeaseTotals {
     this.returned = returned
     this.posted = posted
     this.durableGranted = granted
+    this.#framedGranted = granted
+    this.#framedReturned = returned
     this.durableReturned = returned
     this.free = granted - returned - posted
   }
@@ -66,6 +71,11 @@ export class Lease implements LeaseName, LeaseTotals {
 
   get isUnsaved(): boolean {
     return this.isSaving || this.returned > this.durableReturned
+  }
+
+  /** Totals that no frame says yet. */
+  get isUnframed(): boolean {
+    return this.granted > this.#framedGranted || this.returned > this.#framedReturned
   }
 
   /** Durable, and the control plane was not told on this link. */
@@ -91,7 +101,7 @@ export class Lease implements LeaseName, LeaseTotals {
     this.free -= amount
   }
 
-  /** Takes what the control plane says: the larger total of each. True where there is something new to make durable. */
+  /** Takes what the control plane says: the larger total of each. True where that is something new to make durable. */
   learn({ granted, mac, returned, posted, notBefore }: KnownLease): boolean {
     const known = { granted: parseAmount(granted)!, returned: parseAmount(returned)!, posted: parseAmount(posted)! }
     this.known = {
@@ -103,7 +113,13 @@ export class Lease implements LeaseName, LeaseTotals {
     if (known.granted > this.granted) Object.assign(this, { granted: known.granted, mac, notBefore })
     // Only an older copy of this journal forgets what it gave back; that money is gone all the same.
     if (known.returned > this.returned) this.giveBack(known.returned - this.returned)
-    return this.isUnsaved
+    return this.isUnframed
+  }
+
+  frame(tenant: string): LeaseFrame {
+    this.#framedGranted = this.granted
+    this.#framedReturned = this.returned
+    return frameOf(tenant, this)
   }
 
   /** These totals are durable now. */

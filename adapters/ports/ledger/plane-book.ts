@@ -1,6 +1,6 @@
 import type { ReservationNeed } from '../../../data-plane/ports.ts'
 import type { RecordPosting } from '../../../schema/flight-record.ts'
-import { type LeaseAnswer, type LeaseCall, type LeaseRecall, leasesPerMessageMax } from '../../../schema/link-lease.ts'
+import type { LeaseAnswer, LeaseCall, LeaseRecall } from '../../../schema/link-lease.ts'
 import { parseAmount } from '../../../schema/money.ts'
 import { Calls } from './calls.ts'
 import type { HeldCounter } from './held-counter.ts'
@@ -8,6 +8,7 @@ import { Holdings, type LeaseRoom } from './holdings.ts'
 import { Lease } from './lease.ts'
 import { frameOf, type LeaseFrame, type LeaseTotals } from './lease-frame.ts'
 import type { Moment } from './moment.ts'
+import { Reports } from './reports.ts'
 import type { LeaseReservation } from './reservation.ts'
 import { shortageHere, sourcesFor, takeFrom } from './reserving.ts'
 import { askAhead, giveBackUnusable, noteGrant, tickCounter } from './upkeep.ts'
@@ -19,8 +20,6 @@ const tickMs = 1_000
 const leasesMax = 10_000
 /** A counter under which nothing is held is kept for so long after its last request. */
 const forgetMs = 30_000
-/** Leases that are over are told again so often, until the control plane has all their records. */
-const closeEveryMs = 5_000
 
 /** What a turn asks of the world outside. */
 export interface Effects {
@@ -56,24 +55,17 @@ export class PlaneBook {
   readonly #holdings: Holdings
   readonly #calls: Calls
   readonly #line: WaitingLine
-  readonly #unsaved = new Set<Lease>()
+  readonly #reports: Reports
+  readonly #unframed = new Set<Lease>()
   /** Leases that were let go of. */
   #closed: LeaseFrame[] = []
-  /** Counters that others asked for, and were not told of yet. */
-  readonly #asked = new Set<HeldCounter>()
-  #owesWord = false
   /** Counters to be looked at in the next turn. */
   readonly #due = new Set<HeldCounter>()
   #incidents: string[] = []
   #epoch: number
   #isLinked = false
   #isDraining = false
-  /** Whether all that is held still has to be told on this link. */
-  #owesReport = false
   #tickedMs = Number.NEGATIVE_INFINITY
-  #closeAfterMs = Number.NEGATIVE_INFINITY
-  /** Leases that are over are told again in this turn. */
-  #asksAgain = false
 
   constructor({ tenant, epoch, leases, nextCall, room = { left: leasesMax } }: PlaneBookOptions) {
     this.#holdings = new Holdings(room)
@@ -81,6 +73,7 @@ export class PlaneBook {
     this.#epoch = epoch
     this.#calls = new Calls(tenant, nextCall)
     this.#line = new WaitingLine(this.#holdings, this.#calls)
+    this.#reports = new Reports(this.#calls)
     for (const totals of leases) {
       const entry = this.#holdings.addLease(totals, totals)
       if (entry) entry.lease.isFenced = totals.epoch !== epoch
@@ -176,7 +169,7 @@ export class PlaneBook {
       lease.isFenced = lease.epoch !== this.#epoch
       lease.told = -1n
     }
-    this.#owesReport = true
+    this.#reports.oweAll()
     for (const held of this.#holdings.counters()) this.#attend(held)
     this.wantsTurn = true
   }
@@ -196,7 +189,7 @@ export class PlaneBook {
       lease.isFenced = known.epoch !== this.#epoch
       this.#due.add(counter)
       if (!lease.learn(known)) continue
-      this.#unsaved.add(lease)
+      this.#unframed.add(lease)
       if (lease.isSaving) noteGrant(counter, now)
     }
     const call = this.#calls.end(answer.call)
@@ -207,13 +200,11 @@ export class PlaneBook {
   recalled(recall: LeaseRecall, now: Moment): void {
     for (const { budget, subject, amount, forMs } of recall.asks) {
       const held = this.#holdings.find(budget, subject)
+      this.#reports.oweWord(held)
       if (!held) continue
       held.recall = { left: parseAmount(amount)!, untilMs: now.atMs + forMs }
-      this.#asked.add(held)
       this.#attend(held)
     }
-    // Answered in any case: who asked need not wait for what does not come.
-    this.#owesWord = true
     this.wantsTurn = true
   }
 
@@ -272,7 +263,7 @@ export class PlaneBook {
   turn(now: Moment): Effects {
     this.wantsTurn = false
     for (const call of this.#calls.lost(now.atMs)) {
-      this.#owesReport = true
+      this.#reports.oweAll()
       this.#line.lost(call, now)
     }
     const ticks = now.atMs >= this.#tickedMs + tickMs
@@ -290,10 +281,7 @@ export class PlaneBook {
   #tick(now: Moment): void {
     const elapsedMs = Math.min(now.atMs - this.#tickedMs, 60_000)
     this.#tickedMs = now.atMs
-    if (now.atMs >= this.#closeAfterMs) {
-      this.#closeAfterMs = now.atMs + closeEveryMs
-      this.#asksAgain = true
-    }
+    this.#reports.tick(now)
     for (const held of this.#holdings.counters()) {
       tickCounter(held, now, elapsedMs, this.#isLinked)
       this.#due.add(held)
@@ -303,7 +291,7 @@ export class PlaneBook {
   #tend(held: HeldCounter, now: Moment): void {
     giveBackUnusable(held, now, this.#isDraining)
     for (const lease of [...held.leases]) {
-      if (lease.isUnsaved) this.#unsaved.add(lease)
+      if (lease.isUnframed) this.#unframed.add(lease)
       if (lease.isSettled && (lease.isFenced || lease.isOver(now))) this.#close(held, lease)
     }
     if (held.leases.length === 0 && held.isQuiet && now.atMs - held.lastUsedMs > forgetMs) this.#holdings.forget(held)
@@ -311,56 +299,23 @@ export class PlaneBook {
 
   #close(held: HeldCounter, lease: Lease): void {
     this.#holdings.removeLease(held, lease)
-    this.#unsaved.delete(lease)
+    this.#unframed.delete(lease)
     this.#closed.push({ ...frameOf(this.tenant, lease), closed: true })
   }
 
   #call(now: Moment): void {
-    if (this.#owesReport && !this.#calls.isReporting) this.#report(now)
+    this.#reports.tellAll(this.#holdings.leases(), now)
     if (!this.#isDraining) {
       this.#line.ask(now)
       askAhead([...this.#due], this.#calls, now)
     }
-    this.#tellReturns(now)
-  }
-
-  /** What was given back since, and leases that wait for the control plane to have all their records. */
-  #tellReturns(now: Moment): void {
-    const leases: Lease[] = []
-    for (const held of this.#due) {
-      // What was given back because others asked is told once it is durable, and no word goes ahead of it.
-      const isAsked = this.#asked.has(held) && !held.leases.some(({ isUnsaved }) => isUnsaved)
-      if (isAsked) this.#asked.delete(held)
-      for (const lease of held.leases) {
-        const isClosing = lease.reserved === 0n && (lease.isFenced || lease.isOver(now))
-        if (lease.isUntold || isAsked || (isClosing && this.#asksAgain)) leases.push(lease)
-      }
-    }
-    const owesWord = this.#owesWord && this.#asked.size === 0
-    if (leases.length > 0 || owesWord) this.#tell(leases, false, now)
-    if (owesWord) this.#owesWord = false
-    this.#asksAgain = false
-  }
-
-  /** All that is held, for a link that has heard nothing yet, or may have missed something. */
-  #report(now: Moment): void {
-    this.#owesReport = false
-    this.#tell([...this.#holdings.leases()], true, now)
-  }
-
-  /** One call, or several where there are many leases; `whole` stands on the last. */
-  #tell(leases: readonly Lease[], isAll: boolean, now: Moment): void {
-    for (let at = 0; at === 0 || at < leases.length; at += leasesPerMessageMax) {
-      const some = leases.slice(at, at + leasesPerMessageMax)
-      const whole = isAll && at + leasesPerMessageMax >= leases.length
-      this.#calls.write({ kind: 'report', counters: [], leases: some, waiter: null, whole }, [], 0, now.atMs)
-    }
+    this.#reports.tellNews(this.#due, now)
   }
 
   /** What is new of totals, each once. */
   #frames(): LeaseFrame[] {
-    const frames = [...this.#unsaved].map((lease) => frameOf(this.tenant, lease))
-    this.#unsaved.clear()
+    const frames = [...this.#unframed].map((lease) => lease.frame(this.tenant))
+    this.#unframed.clear()
     const closed = this.#closed
     this.#closed = []
     return [...frames, ...closed]
