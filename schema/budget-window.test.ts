@@ -60,6 +60,11 @@ describe('windows of a budget', () => {
         }
   })
 
+  it('are found for a moment with a fraction', () => {
+    const noon = at('2026-11-25T12:00:00Z')
+    expect(windowAt(rule({ period: 'DAY' }), noon + 0.75)).toEqual(windowAt(rule({ period: 'DAY' }), noon))
+  })
+
   it('of a lifetime never end, and a rolling one is a ring of 24 steps of at least a minute', () => {
     expect(windowAt(rule({ period: 'LIFETIME' }), at('2026-01-01T00:00:00Z'))).toEqual({ from: 0, to: endOfTime })
     const day = rule({ period: 'ROLLING', windowMs: 86_400_000 })

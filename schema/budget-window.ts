@@ -30,8 +30,10 @@ const stepMsMin = 60_000
 export function windowAt(rule: PeriodRule, atMs: number): BudgetWindow {
   if (rule.period === 'LIFETIME') return { from: rule.anchorMs ?? 0, to: endOfTime }
   if (rule.period === 'ROLLING') return stepAt(stepMsOf(rule), atMs)
-  const first = firstStart(rule, atMs)
-  const at = Temporal.Instant.fromEpochMilliseconds(atMs).toZonedDateTimeISO(rule.timeZone)
+  // Clocks that are followed by a monotonic one have fractions.
+  const wholeMs = Math.floor(atMs)
+  const first = firstStart(rule, wholeMs)
+  const at = Temporal.Instant.fromEpochMilliseconds(wholeMs).toZonedDateTimeISO(rule.timeZone)
   const { unit, size } = lengths[rule.period]
   // Counted from the first start and never from the window before: the 31st stays the 31st after a February.
   let nth = Math.floor(at.since(first, { largestUnit: unit })[unit] / size)
