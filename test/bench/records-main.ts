@@ -11,6 +11,7 @@ import { openVault } from '../../control-plane/domain/vault.ts'
 import { startControlPlane } from '../../control-plane/main.ts'
 import { systemClock } from '../../schema/clock.ts'
 import { mintId } from '../../schema/ids.ts'
+import { leaseLoad } from './lease-load.ts'
 
 const masterKey = 'a master key for the bench, 32 characters'
 const dataDir = process.env.BENCH_DATA_DIR!
@@ -81,6 +82,7 @@ const server = Bun.serve({
   async fetch(request) {
     const { pathname, searchParams } = new URL(request.url)
     if (pathname === '/follow') return Response.json(await follow(searchParams.get('on') === 'true').then(() => null))
+    if (pathname === '/leases') return Response.json(await leaseLoad(ctx, owner, Number(searchParams.get('ms'))))
     return Response.json(await ingest(Number(searchParams.get('size')), Number(searchParams.get('records'))))
   },
 })

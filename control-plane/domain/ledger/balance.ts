@@ -113,10 +113,15 @@ async function countersOf(
         coalesce(sum(greatest(granted - returned, posted)), 0) as held,
         coalesce(sum(case when written_off_at is null then posted else greatest(granted - returned, posted) end), 0) as spent,
         coalesce(sum(greatest(posted + returned - granted, 0)), 0) as excess
-      from lease
-      where lease.tenant = ${tenant} and lease.budget = c.budget and lease.subject = c.subject
-        and case when c.window_from = ${allTime.from} then lease.rolling and (aged_at is null or granted <> returned + posted)
-          else not lease.rolling and lease.window_from = c.window_from and lease.window_to = c.window_to end
+      from (
+        select * from lease where not rolling and tenant = ${tenant} and budget = c.budget and subject = c.subject
+          and window_from = c.window_from and window_to = c.window_to
+        union all
+        -- In the words of the partial index, so that those that are left out are not read.
+        select * from lease where c.window_from = ${allTime.from} and tenant = ${tenant} and budget = c.budget and subject = c.subject
+          and (granted <> returned + posted or overrun <> 0 or (rolling and aged_at is null))
+          and rolling and (aged_at is null or granted <> returned + posted)
+      ) as shown
     ) l
     where true ${only}`)
   return (rows as unknown as Record<keyof CounterSums | 'budget', string>[]).map(({ budget, subject, ...amounts }) => ({

@@ -13,7 +13,7 @@ export function takeOver(book: Book, overlapping: readonly LeaseRow[], nowMs: nu
   const isRing = rule.period === 'ROLLING'
   const sinceMs = isRing ? nowMs - rule.windowMs! : from
   const amount = overlapping
-    .filter(({ writtenOffAtMs, to: end }) => writtenOffAtMs === null && end > sinceMs)
+    .filter(({ to: end }) => end > sinceMs)
     .reduce((sum, row) => sum + (row.createdAtMs >= sinceMs ? row.granted - row.returned : outstandingOf(row)), 0n)
   if (amount <= 0n) return
   book.adjust({

@@ -3,6 +3,7 @@ import { bareRows } from './bare.ts'
 import { directRows } from './direct.ts'
 import { durabilityRows } from './durability.ts'
 import { latencyRows } from './latency.ts'
+import { leaseRows } from './leases.ts'
 import { memoryRows } from './memory.ts'
 import { nginxRows } from './nginx.ts'
 import { portkeyRows } from './portkey.ts'
@@ -24,6 +25,7 @@ export const rows: Row[] = [
   ...memoryRows,
   ...snapshotRows,
   ...recordRows,
+  ...leaseRows,
 ]
 
 /** The rows asked for and those that they are held against. */

@@ -9,7 +9,7 @@ const followers = 200
 const followersPerKey = 100
 
 /** A control plane on one core, its PostgreSQL on the other. */
-async function controlPlane(bed: Bed): Promise<Subject & { databasePid: number }> {
+export async function controlPlane(bed: Bed): Promise<Subject & { databasePid: number }> {
   const server = await bed.server(() => postgres({ fast: true }))
   const subject = await bed.subject('control plane that takes records', async () => {
     await pin(server.pid(), loadCore)
