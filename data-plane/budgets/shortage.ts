@@ -34,7 +34,7 @@ export const cappedTokensMin = 64
 /** Output tokens, per answer, that there is money for; undefined where that is too little to answer at all. */
 export function cappedOutput({ short }: Shortage, { prices, ceiling }: Prepared): number | undefined {
   if ('unpriced' in prices || !ceiling.outputTokens) return undefined
-  const amount = short.map(({ affordable }) => affordable).reduce((a, b) => (a < b ? a : b))
+  const [{ affordable: amount }] = [...short].sort((a, b) => Number(a.affordable > b.affordable)) as [CounterShortage]
   const tokens = Math.floor(affordableOutput(prices, ceiling, amount) / (ceiling.answers ?? 1))
   return tokens >= cappedTokensMin ? tokens : undefined
 }
