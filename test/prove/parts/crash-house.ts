@@ -124,7 +124,7 @@ export interface CrashHouse {
   /** Where the control plane keeps its admin token. */
   controlDir: string
   ask<T>(query: string, variables?: object): Promise<T>
-  gateways: (Member & { url: string; ops: string })[]
+  gateways: (Member & { url: string; ops: string; dataDir: string })[]
   /** To the database and to the control plane. */
   lines: PacedLine[]
   /** PostgreSQL, whose return is the control plane's first answer from it. */
@@ -205,14 +205,15 @@ const quick = () => ({ signal: AbortSignal.timeout(5_000) })
 function gatewayMember(folder: string, number: number, port: number, opsPort: number, controlUrl: string) {
   const url = `http://127.0.0.1:${port}`
   const ops = `http://127.0.0.1:${opsPort}`
+  const folderOf = dataDir(folder, `gateway-${number}`)
   const env = {
-    SLUICE_DATA_DIR: dataDir(folder, `gateway-${number}`),
+    SLUICE_DATA_DIR: folderOf,
     SLUICE_CONTROL_URL: controlUrl,
     SLUICE_GATEWAY_PORT: String(port),
     SLUICE_OPS_PORT: String(opsPort),
   }
   const ready = async () => (await fetch(`${ops}/readyz`, quick())).ok
-  return Object.assign(new Member(`Gateway ${number}`, ['gateway'], env, ready), { url, ops })
+  return Object.assign(new Member(`Gateway ${number}`, ['gateway'], env, ready), { url, ops, dataDir: folderOf })
 }
 
 function dataDir(folder: string, name: string): string {
