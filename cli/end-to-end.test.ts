@@ -195,6 +195,12 @@ downgradeTo: tier/large
 waitForFunds: 500ms
 thresholds: [50, 90]
 ---
+kind: RateLimit
+name: few
+scope: team/core
+unit: CONCURRENT_REQUESTS
+limit: 5
+---
 kind: Webhook
 name: pager
 url: https://hooks.example/sluice?team=core

@@ -58,6 +58,13 @@ describe('what is posted', () => {
     answering = () => {}
     expect(await send(`${base}/silent`, local, undefined, 50)).toEqual({ fault: 'NO_ANSWER' })
   })
+  it('is cut off where whoever sends it stops', async () => {
+    answering = () => {}
+    const stop = new AbortController()
+    const sending = post({ url: base, headers: {}, body: '{}' }, { allowed: local, signal: stop.signal })
+    stop.abort()
+    expect(await sending).toEqual({ fault: 'NO_ANSWER' })
+  })
   it('hears when the receiver asks to be left alone for a while', async () => {
     answering = (_, response) => void response.writeHead(429, { 'retry-after': '120' }).end()
     expect(await send(base)).toEqual({ status: 429, retryAfterMs: 120_000 })

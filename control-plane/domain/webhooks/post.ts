@@ -16,6 +16,8 @@ export interface Outward {
   allowed: PrivateHosts
   lookup?: Lookup
   timeoutMs?: number
+  /** Ends it early, as if nothing had answered. */
+  signal?: AbortSignal
 }
 
 const timeoutMsDefault = 10_000
@@ -26,12 +28,16 @@ const answerBytesMax = 64 * 1024
  * One POST to an address that a tenant chose: https, at a public address that was checked and is connected to, no redirects, a
  * bounded answer of which only the status is told. http and private addresses only where the operator allows the host.
  */
-export async function post({ url, headers, body }: Post, { allowed, lookup, timeoutMs }: Outward): Promise<Posted> {
+export async function post(
+  { url, headers, body }: Post,
+  { allowed, lookup, timeoutMs, signal }: Outward,
+): Promise<Posted> {
   const to = new URL(url)
   if (to.protocol !== 'https:' && !isAllowed(to, allowed)) return { fault: 'PLAIN_HTTP' }
   const { found } = await findDestination(to, { allowed, lookup: lookup ?? lookupAll, proxied: () => false })
   if (found && 'barred' in found) return { fault: faults[found.barred] }
   const at = found ? new URL(found.origin) : to
+  const timeout = AbortSignal.timeout(timeoutMs ?? timeoutMsDefault)
   const send = to.protocol === 'https:' ? requestTls : requestPlain
   return new Promise((resolve) => {
     const call = send({
@@ -39,7 +45,7 @@ export async function post({ url, headers, body }: Post, { allowed, lookup, time
       ...(to.port && { port: Number(to.port) }),
       ...(found?.serverName && { servername: found.serverName }),
       headers: { ...headers, host: to.host, 'content-length': String(Buffer.byteLength(body)) },
-      signal: AbortSignal.timeout(timeoutMs ?? timeoutMsDefault),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     })
     call.on('response', (answer) => {
       resolve({ status: answer.statusCode ?? 0, retryAfterMs: retryAfterOf(answer.headers['retry-after']) })

@@ -67,16 +67,17 @@ class Work {
   readonly #underWay = new Map<Promise<void>, string>()
   #looking: Promise<number> | undefined
   #again = false
-  #stopped = false
+  /** Who stops does not wait for receivers: what is cut off is tried again. */
+  readonly #leaving = new AbortController()
 
   constructor(ctx: Sending, { privateHosts, report = () => {}, send }: SenderOptions) {
     this.#ctx = ctx
-    this.#send = send ?? ((request) => post(request, { allowed: privateHosts }))
+    this.#send = send ?? ((request) => post(request, { allowed: privateHosts, signal: this.#leaving.signal }))
     this.#report = rarely(report)
   }
 
   wake() {
-    if (this.#stopped) return
+    if (this.#leaving.signal.aborted) return
     if (this.#looking) {
       this.#again = true
       return
@@ -100,7 +101,7 @@ class Work {
   }
 
   async stop() {
-    this.#stopped = true
+    this.#leaving.abort()
     await this.#looking
     await Promise.all(this.#underWay.keys())
   }
