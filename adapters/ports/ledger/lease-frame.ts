@@ -17,7 +17,7 @@ export interface LeaseFrame extends LeaseName {
   mac: string
   returned: string
   notBefore: number
-  /** Only where a segment begins: what records in older segments posted. */
+  /** What records in older segments posted, or such as this journal never had; it may be less than what this one's say. */
   posted?: string
   /** The control plane knows how it ended: it is needed no more. */
   closed?: true

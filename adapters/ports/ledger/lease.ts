@@ -119,7 +119,8 @@ export class Lease implements LeaseName, LeaseTotals {
   frame(tenant: string): LeaseFrame {
     this.#framedGranted = this.granted
     this.#framedReturned = this.returned
-    return frameOf(tenant, this)
+    const frame = frameOf(tenant, this)
+    return this.posted > 0n ? { ...frame, posted: formatAmount(this.posted) } : frame
   }
 
   /** These totals are durable now. */

@@ -1,12 +1,12 @@
 import type { ReservationNeed } from '../../../data-plane/ports.ts'
 import type { RecordPosting } from '../../../schema/flight-record.ts'
-import type { LeaseAnswer, LeaseCall, LeaseRecall } from '../../../schema/link-lease.ts'
+import type { KnownLease, LeaseAnswer, LeaseCall, LeaseRecall } from '../../../schema/link-lease.ts'
 import { parseAmount } from '../../../schema/money.ts'
 import { Calls } from './calls.ts'
 import type { HeldCounter } from './held-counter.ts'
 import { Holdings, type LeaseRoom } from './holdings.ts'
 import { Lease } from './lease.ts'
-import { frameOf, type LeaseFrame, type LeaseTotals } from './lease-frame.ts'
+import { frameOf, type LeaseFrame, type LeaseTotals, newTotals } from './lease-frame.ts'
 import type { Moment } from './moment.ts'
 import { Reports } from './reports.ts'
 import type { LeaseReservation } from './reservation.ts'
@@ -183,7 +183,7 @@ export class PlaneBook {
 
   answered(answer: LeaseAnswer, now: Moment): void {
     for (const known of answer.leases) {
-      const entry = this.#holdings.findLease(known) ?? this.#holdings.addLease(known)
+      const entry = this.#holdings.findLease(known) ?? this.#adopt(known)
       if (!entry) continue
       const { lease, counter } = entry
       lease.isFenced = known.epoch !== this.#epoch
@@ -195,6 +195,11 @@ export class PlaneBook {
     const call = this.#calls.end(answer.call)
     if (call) this.#line.answered(answer, call, now)
     this.wantsTurn = true
+  }
+
+  /** A lease that was never heard of here, or forgotten: what the control plane has records of is spent. */
+  #adopt(known: KnownLease) {
+    return this.#holdings.addLease(known, { ...newTotals(known), posted: parseAmount(known.posted)! })
   }
 
   recalled(recall: LeaseRecall, now: Moment): void {
@@ -211,7 +216,8 @@ export class PlaneBook {
   /** These frames are on disk. */
   durable(frames: readonly LeaseFrame[]): void {
     for (const frame of frames) {
-      const entry = this.#holdings.findLease(frame)
+      // One that was let go of may have come back meanwhile, as another.
+      const entry = frame.closed ? undefined : this.#holdings.findLease(frame)
       entry?.lease.saved(parseAmount(frame.granted)!, parseAmount(frame.returned)!)
       if (entry) this.#due.add(entry.counter)
     }
