@@ -144,9 +144,13 @@ function dearestOf(rates: Rates): Dearest {
 function dearestRates(card: RateCard, ceiling: TokenCeiling): Dearest {
   const { serviceTier, inputTokens } = ceiling
   const standard = dearestOfTable(card.standard, inputTokens)
-  if (serviceTier === undefined) return standard
-  const asked = serviceTier === 'any' ? [...card.tiers.values()] : [card.tiers.get(serviceTier.name) ?? card.standard]
-  return asked.map((table) => dearestOfTable(table, inputTokens)).reduce(dearer, standard)
+  if (serviceTier === undefined || card.tiers.size === 0) return standard
+  let dearest = standard
+  for (const [name, table] of card.tiers) {
+    const isReached = 'name' in serviceTier ? name === serviceTier.name : name !== serviceTier.except
+    if (isReached) dearest = dearer(dearest, dearestOfTable(table, inputTokens))
+  }
+  return dearest
 }
 
 function dearestOfTable({ rates, steps }: RateTable, inputTokens: number): Dearest {

@@ -49,7 +49,7 @@ export function unboundedIn(ceiling: TokenCeiling, prices: Prices, model: Runnin
   if (model.boundsBroken) return refuse('price_unknown', brokenSentence(model.name), 'model')
   const { unbounded, serviceTier, audioOutput } = ceiling
   if (unbounded) return refuse('unsupported_feature', sentence(unbounded.field, unbounded.why), unbounded.field)
-  if (serviceTier && serviceTier !== 'any' && !prices.tiers.has(serviceTier.name))
+  if (serviceTier && 'name' in serviceTier && !prices.tiers.has(serviceTier.name))
     return unpriced(serviceTier.field, `the service tier ${serviceTier.name}`)
   if (audioOutput && !prices.standard.rates.has('AUDIO_OUTPUT_TOKENS')) return unpriced(audioOutput, 'audio output')
   if (ceiling.outputTokens === null)

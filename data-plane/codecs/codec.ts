@@ -109,17 +109,22 @@ export interface TokenCeiling {
   /** How many answers are wanted, each with the limit that is sent; absent = one. */
   answers?: number
   /** The first field whose price or size nothing bounds: under a hard budget it is refused. */
-  unbounded?: Unbounded
-  /** Beside the standard one: the tier that is asked for, or `any` where the provider chooses. */
-  serviceTier?: AskedTier | 'any'
+  unbounded?: Unbounded | undefined
+  /** Beside the standard one: the tier that is asked for, or those that the provider may choose. */
+  serviceTier?: AskedTier | ChosenTier | undefined
   /** The field that asks for spoken answers. */
-  audioOutput?: string
+  audioOutput?: string | undefined
 }
 
 /** `why` completes a sentence that begins with the field: `reads what is not seen here`. */
 export interface Unbounded {
   readonly field: string
   readonly why: string
+}
+
+/** Any that the price sheet has, but this one. */
+export interface ChosenTier {
+  readonly except: string | null
 }
 
 /** `name` in lower case, as price sheets' lines are looked up. */
@@ -172,7 +177,7 @@ export interface AnswerFacts {
   /** Output can have been made, and billed, that the answer does not show. */
   hiddenOutput: boolean
   /** The service tier that the provider says it served, and bills, in lower case; absent where it does not say. */
-  serviceTier?: string
+  serviceTier?: string | undefined
 }
 
 /** An answer that is no answer: an error told inside it, or something that is not the protocol. */

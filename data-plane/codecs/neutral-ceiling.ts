@@ -1,25 +1,49 @@
+import type { Codec } from '../../schema/config/index.ts'
 import type { RunningModel } from '../snapshot/running.ts'
+import { instructionTokens } from './anthropic-messages/ceilings.ts'
+import { calledTools } from './called-tools.ts'
+import { anyTier, inputCeiling, unhurried, unseenIn } from './ceiling-parts.ts'
 import type { TokenCeiling } from './codec.ts'
 import type { FilePart, ImagePart, NeutralRequest, Part, Tool } from './neutral.ts'
 
 /**
  * Upper bounds of a translated request: a text counts its UTF-8 bytes as tokens, turns and tools a declared overhead, an image
- * the model's declared maximum. What cannot be bounded by what is seen makes it the model's whole context.
+ * the model's declared maximum. What cannot be bounded by what is seen makes it the model's whole context. What costs otherwise
+ * (a provider's own tools, tiers, other media in answers) has no neutral form, and so is asked of nobody; the tier is the
+ * provider's choice where its protocol leaves it one. `messages` is what the client's dialect calls the conversation.
  */
-export function neutralCeiling(request: NeutralRequest, model: RunningModel): TokenCeiling {
+export function neutralCeiling(
+  request: NeutralRequest,
+  model: RunningModel,
+  protocol: Codec,
+  messages: string,
+): TokenCeiling {
   const parts = [request.system, ...request.turns.map((turn) => turn.parts)]
-  const input =
+  const tools = request.tools.length > 0 ? request.tools : calledTools(request.turns)
+  const seen =
     sum(parts, (some) => model.bounds.tokensPerMessage + sum(some, (part) => partBound(part, model))) +
-    sum(request.tools, (tool) => model.bounds.tokensPerTool + toolBytes(tool)) +
-    (request.output.type === 'schema' ? bytes(JSON.stringify(request.output.schema)) : 0)
+    sum(tools, (tool) => model.bounds.tokensPerTool + toolBytes(tool)) +
+    (request.output.type === 'schema' ? bytes(JSON.stringify(request.output)) : 0) +
+    (instructs.has(protocol) && (tools.length > 0 || request.output.type !== 'text') ? instructionTokens : 0)
   const context = model.contextTokens
-  // Without a declared context nothing bounds what is not seen; what is seen is then the best there is.
-  const seen = Number.isFinite(input) ? input : visible(request)
   return {
-    inputTokens: Number.isFinite(input) ? Math.min(input, context ?? input) : (context ?? seen),
+    inputTokens: inputCeiling(seen, context, () => visible(request)),
     outputTokens: outputBound(request, model),
+    answers: request.choices,
+    unbounded: unseenIn(seen, context, messages),
+    serviceTier: choosers[protocol],
   }
 }
+
+/** Whose providers choose a tier where none is asked for. */
+const choosers: Partial<Record<Codec, TokenCeiling['serviceTier']>> = {
+  OPENAI_CHAT: anyTier,
+  OPENAI_RESPONSES: anyTier,
+  ANTHROPIC_MESSAGES: unhurried,
+}
+
+/** Claude is told of tools and schemas in words of the API's own. */
+const instructs: ReadonlySet<Codec> = new Set(['ANTHROPIC_MESSAGES', 'BEDROCK_CONVERSE'])
 
 /** The output limit that is sent upstream for this model; null where nothing limits it. */
 export function outputLimit(request: NeutralRequest, model: RunningModel): number | null {

@@ -220,7 +220,8 @@ export type NeutralEvent =
   /** A piece of the JSON text; an answer without any piece has the arguments `{}`. */
   | { type: 'arguments'; choice: number; call: number; json: string }
   | { type: 'finish'; choice: number; reason: FinishReason; stopSequence?: string }
-  | { type: 'usage'; readings: Reading[] }
+  /** `serviceTier` in lower case, where the provider says which one it bills. */
+  | { type: 'usage'; readings: Reading[]; serviceTier?: string | undefined }
   /** Something that has no neutral form, by its name in the upstream's protocol; it is reported in the record. */
   | { type: 'foreign'; what: string }
 

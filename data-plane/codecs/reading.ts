@@ -34,8 +34,10 @@ export function note(facts: AnswerFacts, events: readonly NeutralEvent[]): void 
       facts.outputBytes += Buffer.byteLength(event.text)
     else if (event.type === 'arguments') facts.outputBytes += Buffer.byteLength(event.json)
     else if (event.type === 'toolCall') facts.outputBytes += Buffer.byteLength(event.name)
-    else if (event.type === 'usage') facts.usage = event.readings
-    else if (event.type === 'finish') facts.finishReason = event.reason
+    else if (event.type === 'usage') {
+      facts.usage = event.readings
+      facts.serviceTier = event.serviceTier
+    } else if (event.type === 'finish') facts.finishReason = event.reason
   }
 }
 

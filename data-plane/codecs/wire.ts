@@ -37,6 +37,8 @@ export interface WireRequest extends Encoded {
 }
 
 const nothing: readonly string[] = []
+/** What dialects call a conversation that is not `messages`. */
+const conversation: Partial<Record<CodecName, string>> = { OPENAI_RESPONSES: 'input', GEMINI_GENERATE: 'contents' }
 
 export function passingWire(dialect: PassingDialect): Wire {
   const fields = isTranslatable(dialect) ? dialect.fields : {}
@@ -63,7 +65,9 @@ export function translatingWire(dialect: Dialect, protocol: Protocol): Wire {
     ceiling: (request, model) => {
       const neutral = neutralOf(dialect, request)
       // What cannot be read is refused by `encode`, which comes next.
-      return isRefusal(neutral) ? { inputTokens: 0, outputTokens: 0 } : neutralCeiling(neutral, model)
+      return isRefusal(neutral)
+        ? { inputTokens: 0, outputTokens: 0 }
+        : neutralCeiling(neutral, model, protocol.name, conversation[dialect.name] ?? 'messages')
     },
     encode(request, target, allowLossy) {
       const neutral = neutralOf(dialect, request)

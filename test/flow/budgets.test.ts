@@ -447,3 +447,116 @@ describe('a limit for want of money', () => {
     holds([only], await gateway.records(1))
   })
 })
+
+/** What has no bound, and the field that the refusal names. */
+const unbounded: [path: string, body: object, param: string][] = [
+  ['/v1/chat/completions', { messages: content, web_search_options: {} }, 'web_search_options'],
+  ['/v1/chat/completions', { messages: content, service_tier: 'priority' }, 'service_tier'],
+  ['/v1/chat/completions', { messages: content, modalities: ['text', 'audio'], audio: {} }, 'modalities'],
+  ['/v1/chat/completions', { messages: content, prediction: { type: 'content', content: 'x' } }, 'prediction'],
+  ['/v1/responses', { input: 'Hi', tools: [{ type: 'web_search' }] }, 'tools'],
+  ['/v1/responses', { input: 'Hi', prompt: { id: 'pmpt_1' } }, 'prompt'],
+  ['/v1/completions', { prompt: 'Hi', best_of: -1 }, 'best_of'],
+  ['/v1/messages', { messages: content, max_tokens: 9, speed: 'fast' }, 'speed'],
+  ['/v1/messages', { messages: content, tools: [{ type: 'web_search_20250305', name: 'web_search' }] }, 'tools'],
+  ['/v1beta/models/house:generateContent', { ...gemini, tools: [{ googleSearch: {} }] }, 'tools'],
+  ['/v1beta/models/house:generateContent', { ...gemini, serviceTier: 'priority' }, 'serviceTier'],
+]
+
+describe('what a request may cost', () => {
+  it.each(unbounded)(
+    'has a bound under a hard budget: %s %j is refused by the name of %s',
+    async (path, body, param) => {
+      await start([budget(1e6)], { provider: { codecs: [...codecs] } })
+      const answer = await post(path, body)
+      expect([400, 422]).toContain(answer.status)
+      expect(await answer.text()).toContain(param)
+      expect(upstream.requests).toHaveLength(0)
+    },
+  )
+  it('needs none where a budget only warns', async () => {
+    await start([budget(1, { onExhausted: 'WARN' })])
+    upstream.otherwise(said())
+    expect((await gateway.chat({ ...hello, web_search_options: {} })).status).toBe(200)
+  })
+  it('needs a context for what is not seen, where the model declares none', async () => {
+    await start([budget(1e6)], { model: { contextTokens: null } })
+    const part = { type: 'file', file: { file_id: 'file_1' } }
+    const answer = await gateway.chat({ ...hello, messages: [{ role: 'user', content: [part] }] })
+    expect([answer.status, (await answer.json()).error.param]).toEqual([422, 'messages'])
+  })
+  it('needs a limit of the output, the client’s where the model has none', async () => {
+    await start([budget(1e6)], { model: { contextTokens: null, maxOutputTokens: null } })
+    upstream.otherwise(said())
+    const answer = await gateway.chat(hello)
+    expect([answer.status, (await answer.json()).error.param]).toEqual([422, 'max_tokens'])
+    expect((await gateway.chat({ ...hello, max_tokens: 40 })).status).toBe(200)
+  })
+  it('is not believed of a model whose provider billed more than its limits', async () => {
+    await start([budget(1e6)], { model: { boundsBroken: true } })
+    const { told, text } = await refusal(await gateway.chat(hello))
+    expect(told).toEqual([403, 'price_unknown', 'false'])
+    expect(text).toContain('an admin must raise them')
+  })
+  it('is priced by the service tier that the provider says it served', async () => {
+    const only = budget(1e6)
+    await start([only], {
+      alter({ priceSheets: [sheet] }) {
+        const dear = sheet!.lines.map((line) => ({ ...line, serviceTier: 'priority', unitPrice: `${line.unitPrice}0` }))
+        sheet!.lines.push(...dear)
+      },
+    })
+    upstream.otherwise(answers.chat({ usage: used(10, 5), extra: { service_tier: 'priority' } }))
+    expect((await gateway.chat(hello)).headers.get('x-sluice-cost')).toBe('0.0006')
+    const streamed = await gateway.chat({ ...hello, stream: true, service_tier: 'priority' })
+    await streamed.text()
+    const records = await gateway.records(2)
+    expect(records.map(({ cost, reserved }) => [cost, reserved])).toEqual([
+      ['0.0006', '0.01025'],
+      ['0.0006', '0.01025'],
+    ])
+    holds([only], records)
+  })
+  it('is told as an incident where the provider bills more, and all of it is charged', async () => {
+    const only = budget(1_100)
+    await start([only])
+    upstream.otherwise(said(used(500, 200)))
+    expect((await gateway.chat(hello)).status).toBe(200)
+    const [record] = await gateway.records(1)
+    expect(record!.incident).toEqual({
+      ...{ code: 'COST_ABOVE_CEILING', cost: '0.0025', reserved: '0.001025', model: record!.model },
+    })
+    holds([only], [record!])
+    expect((await refusal(await gateway.chat(hello))).told).toEqual(exhausted)
+  })
+})
+
+describe('what cannot be told', () => {
+  it('is charged at exactly what was reserved where it may have been thought unseen', async () => {
+    const only = budget(1e6)
+    await start([only], { model: { reasoning: true } })
+    upstream.otherwise(answers.chat({ text: 'Hi', usage: null }))
+    await (await gateway.chat({ ...hello, stream: true })).text()
+    const [record] = await gateway.records(1)
+    expect([record!.cost, record!.meters.map(({ source }) => source)]).toEqual(['0.001025', ['CEILING', 'CEILING']])
+    holds([only], [record!])
+  })
+  it('is estimated from what was seen of a stream that hides nothing', async () => {
+    const only = budget(1e6)
+    await start([only])
+    upstream.otherwise(answers.chat({ text: ['ab', 'cd'], usage: null }))
+    await (await gateway.chat({ ...hello, stream: true })).text()
+    const [record] = await gateway.records(1)
+    expect([record!.cost, record!.meters.map(({ source }) => source)]).toEqual(['0.000065', ['ESTIMATED', 'ESTIMATED']])
+    holds([only], [record!])
+  })
+  it('costs nothing where the provider says zero', async () => {
+    const only = budget(1e6)
+    await start([only])
+    upstream.otherwise(said(used(0, 0)))
+    await gateway.chat(hello)
+    const [record] = await gateway.records(1)
+    expect(record!.cost).toBe('0')
+    holds([only], [record!])
+  })
+})

@@ -3,7 +3,7 @@ import { brokeOff, Gathered, readObject } from '../gathered.ts'
 import type { Json } from '../json.ts'
 import { emptyFacts } from '../reading.ts'
 import { readToldError } from './errors.ts'
-import { readUsage } from './usage.ts'
+import { readUsage, tierOf } from './usage.ts'
 
 /** Follows a plain answer: it is gathered whole, checked, and released byte for byte. */
 abstract class WholeDecoder implements AnswerDecoder {
@@ -33,6 +33,7 @@ export class MessageDecoder extends WholeDecoder {
     if (!Array.isArray(answer.content)) return brokeOff('Its answer holds no content.')
     this.facts.finishReason = typeof answer.stop_reason === 'string' ? answer.stop_reason : null
     this.facts.usage = readUsage(answer.usage)
+    this.facts.serviceTier = tierOf(answer.usage)
     this.facts.outputBytes = bytes
     return undefined
   }

@@ -5,7 +5,7 @@ import type { FinishReason, NeutralEvent } from '../neutral.ts'
 import { JsonReader, SseReader, type StreamGrammar } from '../reading.ts'
 import { readToldError } from './errors.ts'
 import { readEvent } from './events.ts'
-import { mergeUsage, readUsage } from './usage.ts'
+import { mergeUsage, readUsage, tierOf } from './usage.ts'
 
 /** Reads a message, streamed or plain, into events. */
 export function messagesReader(streamed: boolean): AnswerReader {
@@ -21,7 +21,7 @@ function readMessage(answer: Json, text: string): NeutralEvent[] | AnswerFault {
     startOf(answer),
     ...answer.content.flatMap((block, index) => [...blocks.start(index, block ?? {}), ...blocks.stop(index)]),
     finishOf(answer.stop_reason ?? 'end_turn', answer.stop_sequence),
-    ...(usage ? [{ type: 'usage' as const, readings: usage }] : []),
+    ...(usage ? [{ type: 'usage' as const, readings: usage, serviceTier: tierOf(answer.usage) }] : []),
   ]
 }
 
@@ -66,7 +66,7 @@ class MessageGrammar implements StreamGrammar {
   #last({ stop_reason: reason, stop_sequence: sequence }: Json, usage: Json | undefined): NeutralEvent[] {
     this.#usage = mergeUsage(this.#usage, usage)
     const readings = readUsage(this.#usage)
-    const events: NeutralEvent[] = readings ? [{ type: 'usage', readings }] : []
+    const events: NeutralEvent[] = readings ? [{ type: 'usage', readings, serviceTier: tierOf(this.#usage) }] : []
     if (reason == null || this.#finished) return events
     this.#finished = true
     return [finishOf(reason, sequence), ...events]

@@ -81,7 +81,7 @@ const ownKeys: ReadonlySet<string> = new Set([
 export function passMessages(request: MessagesRequest, target: EncodeTarget): Encoded & { lost: Feature[] } {
   const edits: Record<string, string> = { model: JSON.stringify(target.upstreamName) }
   const lost: Feature[] = []
-  if (request.operation === 'generate') limitOutput(request.body, target.model, edits)
+  if (request.operation === 'generate' && !limitOutput(request.body, target.model, edits)) lost.push('reasoningNow')
   const own = ownMessages(request)
   if (own) {
     edits.messages = JSON.stringify(own.messages)
@@ -104,14 +104,19 @@ function messagesPath({ operation, query }: MessagesRequest): string {
   return query === '' ? path : `${path}?${query}`
 }
 
-/** The API wants a limit in every request; one above the model's is lowered to it, and a thinking budget stays below. */
-function limitOutput(body: MessagesBody, model: RunningModel, edits: Record<string, string>): void {
+/**
+ * The API wants a limit in every request; one above the model's is lowered to it, and a thinking budget stays below. False where no
+ * budget that the API takes is left, so that the answer is made without thinking.
+ */
+function limitOutput(body: MessagesBody, model: RunningModel, edits: Record<string, string>): boolean {
   const limit = outputMax(body.max_tokens ?? null, model)
-  if (body.max_tokens === limit) return
+  if (body.max_tokens === limit) return true
   edits.max_tokens = String(limit)
   const budget = body.thinking?.budget_tokens
-  if (typeof budget === 'number' && budget >= limit && limit > budgetMin)
-    edits.thinking = JSON.stringify({ ...body.thinking, budget_tokens: limit - 1 })
+  if (typeof budget !== 'number' || budget < limit) return true
+  const isLeft = limit > budgetMin
+  edits.thinking = isLeft ? JSON.stringify({ ...body.thinking, budget_tokens: limit - 1 }) : '{"type":"disabled"}'
+  return isLeft
 }
 
 /** The smallest thinking budget that the API takes. */

@@ -4,7 +4,7 @@ import { brokeOff } from '../gathered.ts'
 import type { Json } from '../json.ts'
 import { emptyFacts, eventBytesMax, problems } from '../reading.ts'
 import { readEvent } from './events.ts'
-import { mergeUsage, readUsage } from './usage.ts'
+import { mergeUsage, readUsage, tierOf } from './usage.ts'
 
 /** Follows a streamed message. Events are released as they came; `message_stop` is held back until the end. */
 export class MessageStreamDecoder implements AnswerDecoder {
@@ -80,6 +80,7 @@ export class MessageStreamDecoder implements AnswerDecoder {
       if (typeof delta?.stop_reason === 'string') this.facts.finishReason = delta.stop_reason
       this.#usage = mergeUsage(this.#usage, usage)
       this.facts.usage = readUsage(this.#usage) ?? this.facts.usage
+      this.facts.serviceTier = tierOf(this.#usage)
     }
   }
 

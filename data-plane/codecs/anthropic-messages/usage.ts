@@ -1,5 +1,6 @@
 import type { Meter } from '../../../schema/config/index.ts'
 import type { Reading } from '../../reading.ts'
+import { reportedTier } from '../ceiling-parts.ts'
 import type { Json } from '../json.ts'
 
 /**
@@ -27,6 +28,16 @@ export function readUsage(usage: Json | null | undefined): Reading[] | undefined
     ...some('SERVER_TOOL_CALLS', searches),
   ]
 }
+
+/** What a price depends on beside the counts: fast mode, where it ran, or the tier; in this order, as none has all of them. */
+export function tierOf(usage: Json | null | undefined): string | undefined {
+  if (usage?.speed === 'fast') return 'fast'
+  const geo = reportedTier(usage?.inference_geo)
+  return geo === undefined || anywhere.has(geo) ? reportedTier(usage?.service_tier) : geo
+}
+
+/** Places whose price is the plain one. */
+export const anywhere: ReadonlySet<string> = new Set(['global', 'not_available', ''])
 
 interface Counts {
   input: number

@@ -1,3 +1,4 @@
+import { reportedTier } from '../ceiling-parts.ts'
 import { type AnswerFacts, type AnswerFault, type AnswerReader, isFault } from '../codec.ts'
 import { brokeOff, readObject } from '../gathered.ts'
 import { entryOf, type Json, textOf } from '../json.ts'
@@ -22,7 +23,9 @@ function readConverse(answer: Json, text: string): NeutralEvent[] | AnswerFault 
     begin(),
     ...content.flatMap((block, index) => blocks.whole(index, block ?? {})),
     ...finishOf(answer.stopReason),
-    ...(usage ? [{ type: 'usage' as const, readings: usage }] : []),
+    ...(usage
+      ? [{ type: 'usage' as const, readings: usage, serviceTier: reportedTier(answer.serviceTier?.type) }]
+      : []),
   ]
 }
 
@@ -103,7 +106,7 @@ class ConverseStreamReader implements AnswerReader {
   #metadata(event: Json): NeutralEvent[] {
     this.#complete = this.#finished
     const readings = readUsage(event.usage)
-    return readings ? [{ type: 'usage', readings }] : []
+    return readings ? [{ type: 'usage', readings, serviceTier: reportedTier(event.serviceTier?.type) }] : []
   }
 }
 

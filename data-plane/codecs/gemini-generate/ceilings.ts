@@ -1,39 +1,86 @@
 import type { RunningModel } from '../../snapshot/running.ts'
-import type { TokenCeiling } from '../codec.ts'
+import { askedTier, firstUnbounded, inputCeiling, unseenIn } from '../ceiling-parts.ts'
+import type { TokenCeiling, Unbounded } from '../codec.ts'
 import { type Json, textOf } from '../json.ts'
 import { camel } from './names.ts'
 import type { GeminiRequest } from './request.ts'
 
 /**
  * Upper bounds of a request that passes: visible text counts its UTF-8 bytes as tokens, each content and declared function an
- * overhead, each image the model's declared maximum. Other media, files, cached content and tools that Google runs itself (they
- * read more than is seen) make it the model's whole context. Counting tokens is free.
+ * overhead, each image the model's declared maximum. What cannot be seen makes it the model's whole context. Counting is free.
  *
- * | field | |
+ * | field (Gemini API reference, models.generateContent) | bound |
  * |---|---|
  * | `maxOutputTokens` | bounds the answer, what is thought included |
  * | `candidateCount` | multiplies it |
  * | `thinkingConfig` | within `maxOutputTokens` |
- * | `responseModalities` beyond text | the model's most, since no limit is known to hold for pictures and speech |
- * | `serviceTier` | passes; its factor is the price sheet's |
- * | `cachedContent`, `fileData`, media, Google's own tools | the model's whole context |
+ * | texts, function calls and results, functions, the configuration | bytes |
+ * | images | `tokensPerImage`, else the context |
+ * | `cachedContent`, `fileData`, other media | the context |
+ * | `serviceTier` | its lines of the price sheet (`flex`, `priority`); unsaid it is the standard one |
+ * | `responseModalities` with audio | needs a price for audio output; the model's most, since no limit is known to hold for it |
+ * | `responseModalities` with pictures or of a kind not known, `responseFormat` | unbounded: their price is not that of text |
+ * | Google's own tools | unbounded: they are charged by what they do |
+ * | `routingConfig`, `modelSelectionConfig`, `automaticContinuation` | unbounded: another model, or more than one answer |
  */
 export function geminiCeiling(
   { operation, body, config, candidates }: GeminiRequest,
   model: RunningModel,
 ): TokenCeiling {
   if (operation === 'count') return { inputTokens: 0, outputTokens: 0 }
-  const seen = inputBound(body, config?.body ?? {}, model)
+  const configured = config?.body ?? {}
+  const seen = inputBound(body, configured, model)
   const context = model.contextTokens
+  const modalities = modalitiesOf(configured)
   return {
-    inputTokens: Number.isFinite(seen) ? Math.min(seen, context ?? seen) : (context ?? bytes(body)),
-    outputTokens: outputBound(config?.body ?? {}, candidates, model),
+    inputTokens: inputCeiling(seen, context, () => bytes(body)),
+    outputTokens: outputBound(configured, candidates, model),
+    answers: candidates,
+    unbounded:
+      firstUnbounded(configured, unbounded) ??
+      firstUnbounded(body, unbounded) ??
+      oddModality(modalities) ??
+      googleTool(body) ??
+      unseenIn(seen, context, 'contents'),
+    serviceTier: tierOf(body),
+    audioOutput: modalities.includes('AUDIO') ? 'generationConfig.responseModalities' : undefined,
   }
+}
+
+const another = 'lets the provider choose another model'
+const unbounded = {
+  routingConfig: another,
+  modelSelectionConfig: another,
+  automaticContinuation: 'has more than one answer made',
+  responseFormat: 'may ask for what has no price in tokens of text',
+}
+
+const modalitiesOf = ({ responseModalities: asked }: Json): string[] =>
+  Array.isArray(asked) ? asked.map((one) => textOf(one).toUpperCase()) : asked == null ? [] : ['']
+
+function oddModality(modalities: readonly string[]): Unbounded | undefined {
+  if (modalities.every((one) => one === 'TEXT' || one === 'AUDIO')) return undefined
+  return { field: 'generationConfig.responseModalities', why: 'asks for what has no price in tokens of text' }
+}
+
+function googleTool({ tools }: Json): Unbounded | undefined {
+  const isOwn = (tool: unknown) =>
+    Object.entries(camel(tool)).every(([key, of]) => key === 'functionDeclarations' || of == null)
+  return !tools || tools.every(isOwn) ? undefined : { field: 'tools', why: 'holds a tool that the provider runs' }
+}
+
+const standardTiers: ReadonlySet<string> = new Set(['', 'standard', 'unspecified'])
+
+function tierOf({ serviceTier }: Json): TokenCeiling['serviceTier'] {
+  const name = textOf(serviceTier)
+    .toLowerCase()
+    .replace(/^service_tier_/, '')
+  return standardTiers.has(name) ? undefined : askedTier('serviceTier', name)
 }
 
 function outputBound(config: Json, candidates: number, model: RunningModel): number | null {
   const most = model.maxOutputTokens ?? model.contextTokens
-  const textOnly = (config.responseModalities ?? []).every?.((one: unknown) => one === 'TEXT') ?? false
+  const textOnly = modalitiesOf(config).every((one) => one === 'TEXT')
   const wanted = textOnly ? (config.maxOutputTokens ?? model.defaultOutputTokens ?? most) : most
   return wanted === null ? null : Math.min(wanted, most ?? wanted) * candidates
 }

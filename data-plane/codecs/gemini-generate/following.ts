@@ -1,7 +1,7 @@
 import type { AnswerFacts, AnswerFault } from '../codec.ts'
 import { brokeOff, readObject } from '../gathered.ts'
 import { readToldError } from './errors.ts'
-import { readUsage } from './usage.ts'
+import { readUsage, tierOf } from './usage.ts'
 
 /** What is seen of an answer, or of one of its pieces, while it passes as it is. */
 export class Followed {
@@ -28,6 +28,7 @@ export class Followed {
     const { object } = read
     if (object.error) return readToldError(object.error as object, text)
     this.facts.usage = readUsage(object.usageMetadata) ?? this.facts.usage
+    this.facts.serviceTier = tierOf(object.usageMetadata) ?? this.facts.serviceTier
     this.#readBlock(object.promptFeedback)
     if (object.candidates === undefined) return false
     if (!Array.isArray(object.candidates)) return brokeOff(`${what} holds something else than candidates.`)

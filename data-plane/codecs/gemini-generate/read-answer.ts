@@ -7,7 +7,7 @@ import { readToldError } from './errors.ts'
 import { madeUpId } from './ids.ts'
 import { camel } from './names.ts'
 import { readReason } from './reasons.ts'
-import { readUsage } from './usage.ts'
+import { readUsage, tierOf } from './usage.ts'
 
 /** Reads a GenerateContentResponse, streamed or plain, into events. What was thought is billed and need not be shown. */
 export function geminiReader(streamed: boolean): AnswerReader {
@@ -39,7 +39,7 @@ class Pieces implements StreamGrammar {
   read(piece: Json, text: string): NeutralEvent[] | AnswerFault {
     if (piece.error) return readToldError(piece.error, text)
     const readings = readUsage(piece.usageMetadata)
-    if (readings) this.#usage = { type: 'usage', readings }
+    if (readings) this.#usage = { type: 'usage', readings, serviceTier: tierOf(piece.usageMetadata) }
     const events = this.#start(piece)
     if (typeof piece.promptFeedback?.blockReason === 'string' && !this.#blocked) {
       this.#blocked = true

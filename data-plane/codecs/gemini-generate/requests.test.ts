@@ -370,7 +370,7 @@ describe('a ceiling', () => {
   const ceiling = (body: object) => geminiGenerate.ceiling(admitted(body), model)
 
   it('bounds what is seen by its bytes, and multiplies the output', () => {
-    expect(ceiling({ contents })).toEqual({ inputTokens: 12, outputTokens: 200 })
+    expect(ceiling({ contents })).toMatchObject({ inputTokens: 12, outputTokens: 200 })
     const image = { inlineData: { mimeType: 'image/png', data: 'x'.repeat(9_000) } }
     expect(
       ceiling({ contents: [{ parts: [image] }], generationConfig: { candidateCount: 3, maxOutputTokens: 5_000 } }),

@@ -1,5 +1,6 @@
 import type { Meter } from '../../../schema/config/index.ts'
 import type { Reading } from '../../reading.ts'
+import { reportedTier } from '../ceiling-parts.ts'
 import type { Json } from '../json.ts'
 import { camel } from './names.ts'
 
@@ -34,6 +35,12 @@ export function readUsage(value: unknown): Reading[] | undefined {
 
 const reading = (meter: Meter, quantity: number): Reading => ({ meter, quantity, source: 'REPORTED' })
 const some = (meter: Meter, quantity: number): Reading[] => (quantity > 0 ? [reading(meter, quantity)] : [])
+
+/** AI Studio names the tier, Vertex the kind of traffic: `ON_DEMAND_PRIORITY` (Gemini API reference, UsageMetadata). */
+export function tierOf(value: unknown): string | undefined {
+  const { serviceTier, trafficType } = camel(value)
+  return reportedTier(serviceTier ?? (typeof trafficType === 'string' ? trafficType.replace(/^ON_DEMAND_/, '') : null))
+}
 
 function audioOf(details: unknown): number {
   if (!Array.isArray(details)) return 0

@@ -1,4 +1,5 @@
 import { isMonstrous } from '../../json-members.ts'
+import { reportedTier } from '../ceiling-parts.ts'
 import type { AnswerDecoder, AnswerFacts, AnswerFault } from '../codec.ts'
 import { answerBytesMax, brokeOff } from '../gathered.ts'
 import { readToldError } from './errors.ts'
@@ -14,6 +15,7 @@ interface Choice {
 interface ChatCompletion {
   choices?: Choice[]
   usage?: Parameters<typeof readUsage>[0]
+  service_tier?: unknown
   error?: unknown
 }
 
@@ -52,6 +54,7 @@ export class ChatAnswerDecoder implements AnswerDecoder {
     const reason = answer.choices?.[0]?.finish_reason
     this.facts.finishReason = typeof reason === 'string' ? reason : null
     this.facts.usage = readUsage(answer.usage)
+    this.facts.serviceTier = reportedTier(answer.service_tier)
     this.facts.outputBytes = bytes
   }
 }

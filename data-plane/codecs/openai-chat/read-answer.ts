@@ -1,3 +1,5 @@
+import type { Reading } from '../../reading.ts'
+import { reportedTier } from '../ceiling-parts.ts'
 import type { AnswerFault, AnswerReader } from '../codec.ts'
 import { brokeOff, readObject } from '../gathered.ts'
 import { entryOf, type Json, textOf } from '../json.ts'
@@ -25,7 +27,7 @@ function readCompletion(answer: Json, text: string): NeutralEvent[] | AnswerFaul
     ...finishOf(choice.finish_reason ?? 'stop', index),
   ])
   if (calls.some(({ isFlooded }) => isFlooded)) return brokeOff(`It made more than ${callsMax} calls.`)
-  return [startOf(answer), ...told, ...(usage ? [{ type: 'usage' as const, readings: usage }] : [])]
+  return [startOf(answer), ...told, ...(usage ? [usageOf(usage, answer)] : [])]
 }
 
 /** Reads chunks: deltas that name their choice, a last one with usage, `[DONE]`. */
@@ -56,7 +58,7 @@ class ChunkGrammar implements StreamGrammar {
       if (this.#isFlooded) return brokeOff(`It made more than ${callsMax} calls.`)
     }
     const usage = readUsage(chunk.usage)
-    if (usage) events.push({ type: 'usage', readings: usage })
+    if (usage) events.push(usageOf(usage, chunk))
     return events
   }
 
@@ -75,6 +77,10 @@ class ChunkGrammar implements StreamGrammar {
     this.#isFlooded = calls.isFlooded
     return [...said, ...finish]
   }
+}
+
+function usageOf(readings: Reading[], { service_tier: tier }: Json): NeutralEvent {
+  return { type: 'usage', readings, serviceTier: reportedTier(tier) }
 }
 
 function startOf({ id, model, created }: Json): NeutralEvent {

@@ -1,5 +1,6 @@
 import { isMonstrous } from '../../json-members.ts'
 import { plainEvents, SseCutter, type SseEvent, type SseProblem } from '../../sse.ts'
+import { reportedTier } from '../ceiling-parts.ts'
 import type { AnswerDecoder, AnswerFacts, AnswerFault } from '../codec.ts'
 import { brokeOff } from '../gathered.ts'
 import { emptyFacts, eventBytesMax } from '../reading.ts'
@@ -16,6 +17,7 @@ interface ChunkChoice {
 interface ChatChunk {
   choices?: ChunkChoice[]
   usage?: Parameters<typeof readUsage>[0]
+  service_tier?: unknown
   error?: unknown
 }
 
@@ -128,6 +130,7 @@ export class ChatStreamDecoder implements AnswerDecoder {
     if (choices.length > 0) this.#hasChoice = true
     for (const choice of choices) this.#count(choice)
     if (chunk.usage) this.facts.usage = readUsage(chunk.usage) ?? this.facts.usage
+    if (chunk.service_tier != null) this.facts.serviceTier = reportedTier(chunk.service_tier)
     if (this.#showsUsage || !('usage' in chunk)) return data
     if (choices.length === 0 && chunk.usage) return undefined
     // Quotes inside a JSON string are escaped, so this can only be the member itself.

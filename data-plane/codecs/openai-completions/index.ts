@@ -2,7 +2,8 @@ import type { PassingDialect } from '../codec.ts'
 import { ChatAnswerDecoder } from '../openai-chat/answer.ts'
 import { openaiChat } from '../openai-chat/index.ts'
 import { ChatStreamDecoder } from '../openai-chat/stream.ts'
-import { admitCompletion, type CompletionRequest, completionCeiling, passCompletion } from './request.ts'
+import { completionCeiling } from './ceilings.ts'
+import { admitCompletion, type CompletionRequest, passCompletion } from './request.ts'
 
 /** OpenAI's completions of texts, for servers that still have them. */
 export const openaiCompletions: PassingDialect = {

@@ -1,8 +1,7 @@
 import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
 import { editMembers, type Member } from '../../json-members.ts'
-import type { RunningModel } from '../../snapshot/running.ts'
 import { readBody, refuseLookalike, wrongCount, wrongField, wrongModel } from '../admission.ts'
-import type { AdmittedRequest, Call, Encoded, EncodeTarget, TokenCeiling } from '../codec.ts'
+import type { AdmittedRequest, Call, Encoded, EncodeTarget } from '../codec.ts'
 import type { Json } from '../json.ts'
 import { openaiPath } from '../openai-path.ts'
 
@@ -51,18 +50,8 @@ function firstWrong(body: Json, call: Call): Refusal | undefined {
 }
 
 /** A list of numbers is one prompt in tokens. */
-function promptsOf(prompt: unknown): number {
+export function promptsOf(prompt: unknown): number {
   return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? prompt.length : 1
-}
-
-export function completionCeiling({ body }: CompletionRequest, model: RunningModel): TokenCeiling {
-  const most = model.maxOutputTokens ?? model.contextTokens
-  const limit: number | null = body.max_tokens ?? model.defaultOutputTokens ?? most
-  const answers = Math.max(body.n ?? 1, body.best_of ?? 1) * promptsOf(body.prompt)
-  return {
-    inputTokens: Buffer.byteLength(JSON.stringify(body.prompt)) + Buffer.byteLength(body.suffix ?? ''),
-    outputTokens: limit === null ? null : Math.min(limit, most ?? limit) * answers,
-  }
 }
 
 /** The client's own text with the model's name, the output limit and the request for usage put in. */

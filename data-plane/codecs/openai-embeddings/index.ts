@@ -1,7 +1,8 @@
 import type { PassingDialect } from '../codec.ts'
 import { openaiChat } from '../openai-chat/index.ts'
 import { EmbeddingsDecoder } from './answer.ts'
-import { admitEmbeddings, type EmbeddingsRequest, embeddingsCeiling, passEmbeddings } from './request.ts'
+import { embeddingsCeiling } from './ceilings.ts'
+import { admitEmbeddings, type EmbeddingsRequest, passEmbeddings } from './request.ts'
 
 /** OpenAI's embeddings: texts or token ids in, numbers or base64 out. */
 export const openaiEmbeddings: PassingDialect = {

@@ -1,8 +1,7 @@
 import { isRefusal, type Refusal } from '../../../schema/refusals.ts'
 import { editMembers, type Member } from '../../json-members.ts'
-import type { RunningModel } from '../../snapshot/running.ts'
 import { readBody, refuseLookalike, wrongField, wrongModel } from '../admission.ts'
-import type { AdmittedRequest, Call, Encoded, EncodeTarget, TokenCeiling } from '../codec.ts'
+import type { AdmittedRequest, Call, Encoded, EncodeTarget } from '../codec.ts'
 import type { Json } from '../json.ts'
 import { openaiPath } from '../openai-path.ts'
 
@@ -31,21 +30,8 @@ export function admitEmbeddings(text: string, call: Call): EmbeddingsRequest | R
 }
 
 /** A list of numbers is one input in tokens. */
-function inputsOf(input: unknown): number {
+export function inputsOf(input: unknown): number {
   return Array.isArray(input) && typeof input[0] !== 'number' ? input.length : 1
-}
-
-/** A text has at most a token per byte, a list of token ids as many as it holds; embeddings have no output tokens. */
-export function embeddingsCeiling({ body: { input } }: EmbeddingsRequest, model: RunningModel): TokenCeiling {
-  const inputs: unknown[] = inputsOf(input) === 1 && !Array.isArray(input?.[0]) ? [input] : input
-  const seen = inputs.reduce<number>((sum, one) => sum + tokensOf(one), 0)
-  const most = model.contextTokens === null ? seen : model.contextTokens * inputs.length
-  return { inputTokens: Math.min(seen, most), outputTokens: 0 }
-}
-
-function tokensOf(input: unknown): number {
-  if (Array.isArray(input) && input.every((token) => typeof token === 'number')) return input.length
-  return Buffer.byteLength(typeof input === 'string' ? input : JSON.stringify(input))
 }
 
 /** The client's own text with the model's name put in; every other byte is the client's. */

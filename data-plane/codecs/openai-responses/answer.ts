@@ -1,3 +1,4 @@
+import { reportedTier } from '../ceiling-parts.ts'
 import type { AnswerDecoder, AnswerFacts, AnswerFault } from '../codec.ts'
 import { brokeOff, Gathered, readObject } from '../gathered.ts'
 import { type Json, textOf } from '../json.ts'
@@ -44,4 +45,5 @@ export function noteResponse(facts: AnswerFacts, response: Json): void {
   const reason = response.incomplete_details?.reason ?? response.status
   facts.finishReason = typeof reason === 'string' ? reason : null
   facts.usage = readResponsesUsage(response.usage) ?? facts.usage
+  facts.serviceTier = reportedTier(response.service_tier)
 }

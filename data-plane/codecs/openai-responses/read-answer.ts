@@ -1,3 +1,4 @@
+import { reportedTier } from '../ceiling-parts.ts'
 import type { AnswerFault, AnswerReader } from '../codec.ts'
 import { brokeOff, readObject } from '../gathered.ts'
 import { type Json, textOf } from '../json.ts'
@@ -30,7 +31,9 @@ function startOf({ id, model, created_at: created }: Json): NeutralEvent {
 function endOf(response: Json, items: Items): NeutralEvent[] {
   const usage = readResponsesUsage(response.usage)
   const finish: NeutralEvent = { type: 'finish', choice: 0, reason: reasonOf(response, items) }
-  return usage ? [finish, { type: 'usage', readings: usage }] : [finish]
+  return usage
+    ? [finish, { type: 'usage', readings: usage, serviceTier: reportedTier(response.service_tier) }]
+    : [finish]
 }
 
 function reasonOf({ incomplete_details: details, status }: Json, items: Items): FinishReason {
