@@ -349,7 +349,14 @@ export class PlaneSession {
   }
 }
 
-const knownTypes: ReadonlySet<unknown> = new Set(['hello', 'heartbeat', 'records', 'providerChecked', 'leaseCall', 'sharesTaken'])
+const knownTypes: ReadonlySet<unknown> = new Set([
+  'hello',
+  'heartbeat',
+  'records',
+  'providerChecked',
+  'leaseCall',
+  'sharesTaken',
+])
 
 /** A type that only a newer peer knows is passed over. */
 function readMessage(frame: string): PlaneMessage | 'unknown' | 'malformed' {
