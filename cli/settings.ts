@@ -103,7 +103,17 @@ const table = {
     keep,
   ),
   workers: setting('gateway processes', 1, count(1, 256)),
-  redisUrl: setting<string | null>('redis://… for limits that processes share', null, url('redis:', 'rediss:'), true),
+  redisUrl: setting<string | null>(
+    'redis://… or rediss://… where gateways count rate limits together',
+    null,
+    url('redis:', 'rediss:'),
+    true,
+  ),
+  redisCa: setting<string | null>(
+    'certificate authority of a rediss:// server; absent = those of the system',
+    null,
+    pem,
+  ),
   apiQuota: setting('points that one caller of the API may spend a minute', 2_000_000, count(1_000, 999_999_999)),
   bodyLimit: setting('largest request body of the gateway', 32 * 1024 ** 2, bytes),
   privateHosts: setting<string[]>('private hosts that providers and webhooks may be at', [], hosts),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { leaseAnswer, leaseCall, leaseRecall } from './link-lease.ts'
+import { shares, sharesTaken } from './link-shares.ts'
 
 /**
  * The messages between control plane and data planes. Every one is idempotent: it may be lost, repeated, late or out of order.
@@ -66,7 +67,7 @@ export const providerFinding = z.object({
 export type ProviderFinding = z.output<typeof providerFinding>
 
 /** What a plane can do that not every plane of its link version can; others are not asked for it. */
-export const abilities = ['providerCheck', 'leases'] as const
+export const abilities = ['providerCheck', 'leases', 'shares'] as const
 export type Ability = (typeof abilities)[number]
 
 /** What a plane says. */
@@ -87,6 +88,8 @@ export const planeMessage = z.discriminatedUnion('type', [
     held: z.array(z.object({ tenant: id, sequence: count, contentDigest: hex, deltaNumber: count })).max(10_000),
     /** Abilities, also such as only a newer control plane knows; absent = none. */
     can: z.array(z.string().max(50)).max(50).optional(),
+    /** Where its rate limits are counted, if not in its own memory; absent = there. */
+    limitStore: z.boolean().optional(),
   }),
   z.object({
     type: z.literal('heartbeat'),
@@ -114,6 +117,7 @@ export const planeMessage = z.discriminatedUnion('type', [
   /** Answers `providerCheck`, under its id. One that is lost is not sent again: who asked gives up and asks anew. */
   z.object({ type: z.literal('providerChecked'), id, tenant: id, finding: providerFinding }),
   leaseCall,
+  sharesTaken,
 ])
 export type PlaneMessage = z.output<typeof planeMessage>
 
@@ -162,6 +166,7 @@ export const controlMessage = z.discriminatedUnion('type', [
   }),
   leaseAnswer,
   leaseRecall,
+  shares,
   z.object({ type: z.literal('heartbeatAck'), sentAtMs: z.number(), serverTimeMs: z.number() }),
   z.object({ type: z.literal('goodbye'), reason: z.string().max(500) }),
 ])

@@ -12,6 +12,7 @@ import {
   type ProviderCheckAsk,
   welcomeStatement,
 } from '../../schema/link.ts'
+import type { Shares, SharesTaken } from '../../schema/link-shares.ts'
 import type { InstanceIdentity } from './instance-identity.ts'
 import type { LinkedLedger } from './ledger/lease-ledger.ts'
 import { RecordDelivery } from './link-delivery.ts'
@@ -39,7 +40,15 @@ export interface LinkOptions {
   ledger?: LinkedLedger
   /** Absent = providers cannot be checked from here, and nobody asks for it. */
   checkProvider?: CheckProvider
+  /** What has this instance's part of rate limits; 'STORE' = a shared store counts them, absent = nothing does. */
+  shares?: LinkedShares | 'STORE'
   log: Log
+}
+
+/** Counts this instance's part of rate limits, and is told which that is. */
+export interface LinkedShares {
+  linkOpened(say: (taken: Omit<SharesTaken, 'type'>) => void): void
+  dealt(shares: Shares): void
 }
 
 /** What one link tells the client. */
@@ -122,6 +131,7 @@ export class LinkSession {
     else if (message.type === 'providerCheck') this.#check(message)
     else if (message.type === 'leaseAnswer') this.#options.ledger?.answered(message)
     else if (message.type === 'leaseRecall') this.#options.ledger?.recalled(message)
+    else if (message.type === 'shares') this.#shares?.dealt(message)
     else if (message.type === 'heartbeatAck') this.#heartbeatAck(message)
     return undefined
   }
@@ -131,10 +141,11 @@ export class LinkSession {
     if (Math.abs(serverVersion - linkVersion) > 1)
       return `The control plane speaks version ${serverVersion} of the link; this is ${linkVersion}.`
     this.#serverNonce = serverNonce
-    const { identity, version, host, snapshots, checkProvider, ledger } = this.#options
+    const { identity, version, host, snapshots, checkProvider, ledger, shares } = this.#options
     const can: Ability[] = []
     if (checkProvider) can.push('providerCheck')
     if (ledger) can.push('leases')
+    if (this.#shares) can.push('shares')
     this.#send({
       type: 'hello',
       linkVersion,
@@ -147,6 +158,7 @@ export class LinkSession {
       rootVersion: identity.root().document.version,
       held: snapshots.held(),
       can,
+      limitStore: shares === 'STORE',
     })
     return undefined
   }
@@ -169,9 +181,15 @@ export class LinkSession {
       (error) => this.close(`Records could not be read for delivery: ${String(error)}`),
     )
     ledger?.linkOpened(welcome.epoch, (call) => this.#send(call))
+    this.#shares?.linkOpened((taken) => this.#send({ type: 'sharesTaken', ...taken }))
     this.#beat()
     this.#timers.push(setInterval(() => this.#beat(), heartbeatMs))
     return undefined
+  }
+
+  get #shares(): LinkedShares | undefined {
+    const { shares } = this.#options
+    return shares === 'STORE' ? undefined : shares
   }
 
   /** The root by which this welcome is the control plane's, or why it is not. */
@@ -269,6 +287,7 @@ const knownTypes: ReadonlySet<unknown> = new Set([
   'providerCheck',
   'leaseAnswer',
   'leaseRecall',
+  'shares',
   'heartbeatAck',
   'goodbye',
 ])

@@ -1,5 +1,4 @@
 import { hostname } from 'node:os'
-import { MemoryLimiter } from '../../data-plane/limits/memory.ts'
 import type { Clock } from '../../data-plane/ports.ts'
 import { openInstance } from '../ports/instance-identity.ts'
 import { JournalRecorder } from '../ports/journal/recorder.ts'
@@ -9,6 +8,7 @@ import { providerChecker } from '../ports/provider-check/checker.ts'
 import { credentialSecrets } from '../ports/secrets-credentials.ts'
 import { SnapshotStore } from '../ports/snapshot-store.ts'
 import { fetchUpstream } from '../ports/upstream-fetch.ts'
+import { openLimits } from './limits.ts'
 import { type GatewayLog, logClosed } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { serveOps } from './ops.ts'
@@ -24,6 +24,8 @@ export interface StandaloneOptions {
   opsPort: number
   tls?: { cert: string; key: string }
   bodyBytesMax: number
+  /** Where gateways count rate limits together; null = each its share, in its memory. */
+  limitStore: { url: string; ca: string | null } | null
   /** Private hosts, networks included, that providers may be at though they are not declared self-hosted. */
   privateHosts: readonly string[]
   version: string
@@ -106,6 +108,7 @@ async function startBehind(
   snapshots.onSwap(serve)
   serve()
   const secrets = credentialSecrets({ sealedSecretOf: (credential) => snapshots.sealedSecretOf(credential), clock })
+  const limits = openLimits(options)
   const link = openPlaneLink({
     controlUrl,
     identity,
@@ -117,6 +120,7 @@ async function startBehind(
     log,
     onEpoch: (epoch) => recorder.openEpoch(epoch),
     ledger,
+    shares: limits.linked,
     checkProvider: providerChecker({ snapshots, secrets, privateHosts: options.privateHosts }),
   })
 
@@ -126,13 +130,13 @@ async function startBehind(
     snapshots: () => snapshots.current(),
     money: () => ledger.money,
     nowMs: () => clock.now(),
+    limits: () => limits,
   }
   const metrics = createMetrics(gauges, {
     fault: (sentence) => log('error', sentence),
     closed: (exchange, totalMs) => logClosed(exchange, totalMs, log),
   })
-  const limiter = new MemoryLimiter({ nowMs: () => clock.monotonic() })
-  const ports = { clock, snapshots, ledger, limiter, recorder }
+  const ports = { clock, snapshots, ledger, limiter: limits.limiter, recorder }
   const gateway = listen(options.port, host, 'SLUICE_GATEWAY_PORT', () =>
     serveGateway({
       host,
@@ -146,6 +150,7 @@ async function startBehind(
     }),
   )
   const close = async () => {
+    limits.close()
     await Promise.all([ledger.drain(returnMs), link.flush(flushMs)])
     await link.close()
     ledger.close()
@@ -158,7 +163,8 @@ async function startBehind(
     return gateway
   }
   told.registry = () => metrics.registry
-  told.notReady = () => recorder.trouble ?? missingSnapshot(snapshots, link.status().trouble)
+  told.notReady = () =>
+    recorder.trouble ?? missingSnapshot(snapshots, link.status().trouble) ?? limits.missing(snapshots.current())
   return {
     url: gateway.url,
     instance: identity.instance,

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Exchange } from '../../data-plane/exchange.ts'
+import type { Limiter } from '../../data-plane/limits/limiter.ts'
 import type { RunningSet } from '../../data-plane/snapshot/running.ts'
 import { moneyScale } from '../../schema/money.ts'
 import type { HeldMoney } from '../ports/ledger/lease-ledger.ts'
@@ -22,6 +23,8 @@ export interface Gauges {
   /** Absent = no money is held here. */
   money?: () => HeldMoney[]
   nowMs: () => number
+  /** How rate limits are counted, and why they cannot be now; absent = in memory, by this process alone. */
+  limits?: () => { limiter: Pick<Limiter, 'sharing'>; trouble: string | null }
 }
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]
@@ -91,7 +94,7 @@ export function createMetrics(gauges: Gauges, log: MetricsLog): Metrics {
   }
 }
 
-function watchState({ backlog, journalLagMs, snapshots, nowMs, money }: Gauges, registry: Registry): void {
+function watchState({ backlog, journalLagMs, snapshots, nowMs, money, limits }: Gauges, registry: Registry): void {
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -111,6 +114,7 @@ function watchState({ backlog, journalLagMs, snapshots, nowMs, money }: Gauges, 
     () => Math.max(0, ...tenants().map((tenant) => tenant.ageMs(nowMs()))) / 1000,
   )
   if (money) watchMoney(money, registry)
+  watchLimits(limits, registers)
   new Gauge({
     name: 'sluice_snapshot_revision',
     help: 'Revision of the configuration that runs, by tenant.',
@@ -135,4 +139,19 @@ function watchMoney(money: () => HeldMoney[], registry: Registry): void {
     })
   gauge('sluice_lease_held', 'Money held under budgets and not spent, in the currency of the tenant.', (of) => of.held)
   gauge('sluice_lease_reserved', 'What of that is reserved for requests under way.', ({ reserved }) => reserved)
+}
+
+function watchLimits(limits: Gauges['limits'], registers: Registry[]): void {
+  if (!limits) return
+  new Gauge({
+    name: 'sluice_limits_up',
+    help: '1 while rate limits can be counted, by how gateways share them; at 0 requests that have any are refused.',
+    labelNames: ['sharing'],
+    registers,
+    collect() {
+      this.reset()
+      const { limiter, trouble } = limits()
+      this.set({ sharing: limiter.sharing }, trouble === null ? 1 : 0)
+    },
+  })
 }

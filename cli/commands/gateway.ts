@@ -38,7 +38,20 @@ async function serve(settings: Settings, stopWithParent: boolean, io: Io): Promi
   const ending = new AbortController()
   void ended.then(() => ending.abort())
   const { startStandalone } = await import('../../adapters/standalone/main.ts')
-  const { host, dataDir, port, planeToken, gatewayPort, opsPort, bodyLimit, privateHosts, tlsCert, tlsKey } = settings
+  const {
+    host,
+    dataDir,
+    port,
+    planeToken,
+    gatewayPort,
+    opsPort,
+    bodyLimit,
+    privateHosts,
+    tlsCert,
+    tlsKey,
+    redisUrl,
+    redisCa,
+  } = settings
   const gateway = await startStandalone({
     dataDir: join(dataDir, 'gateway'),
     controlUrl: settings.controlUrl ?? `http://127.0.0.1:${port}`,
@@ -48,6 +61,7 @@ async function serve(settings: Settings, stopWithParent: boolean, io: Io): Promi
     opsPort,
     tls: tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined,
     bodyBytesMax: bodyLimit,
+    limitStore: redisUrl === null ? null : { url: redisUrl, ca: redisCa },
     privateHosts,
     version: packageJson.version,
     clock: { ...clockOf(settings), monotonic: () => performance.now() },

@@ -61,11 +61,12 @@ interface Plane {
   state: string
   activeRevision: number | null
   desiredRevision: number
+  limitSharing: string
   instances: { nodes: { host: string | null; clockOffsetMs: number | null }[] }
 }
 
 const viewerDocument = 'query Doctor { viewer { actor { name } permissions tenant { name } } }'
-const planeFields = `state activeRevision desiredRevision instances(first: 10) { nodes { host clockOffsetMs } }`
+const planeFields = `state activeRevision desiredRevision limitSharing instances(first: 10) { nodes { host clockOffsetMs } }`
 
 async function tenantFindings(client: Client): Promise<Finding[]> {
   const answer = await client.ask<Viewer>(viewerDocument)
@@ -94,14 +95,36 @@ function failureOf(check: string, { failed: [trouble] }: Failed): Finding {
 
 function planesFindings(planes: readonly Plane[]): Finding[] {
   if (planes.length === 0) return [warn('data planes', 'none is declared', '`bun start` enrols one')]
-  return planes.flatMap((plane) => {
-    const clocks = plane.instances.nodes
-      .filter(({ clockOffsetMs }) => Math.abs(clockOffsetMs ?? 0) > clockOffsetMsMax)
-      .map(({ host, clockOffsetMs }) =>
-        warn('clock', `${host ?? plane.name} is ${clockOffsetMs} ms apart from the control plane`, 'set it, with NTP'),
-      )
-    return [...revisionFinding(plane), ...clocks]
-  })
+  return planes
+    .flatMap((plane) => {
+      const clocks = plane.instances.nodes
+        .filter(({ clockOffsetMs }) => Math.abs(clockOffsetMs ?? 0) > clockOffsetMsMax)
+        .map(({ host, clockOffsetMs }) =>
+          warn(
+            'clock',
+            `${host ?? plane.name} is ${clockOffsetMs} ms apart from the control plane`,
+            'set it, with NTP',
+          ),
+        )
+      return [...revisionFinding(plane), ...clocks]
+    })
+    .concat(sharingFinding(planes))
+}
+
+const sharings: Record<string, string> = {
+  SINGLE_PLANE: 'counted by one gateway, in its memory',
+  SHARED_STORE: 'counted for all gateways in one store',
+  SHARES: 'each gateway has its share, in its memory',
+}
+
+/** How rate limits are counted. Gateways that count in a store do not know what others count in their memory. */
+function sharingFinding(planes: readonly Plane[]): Finding[] {
+  const connected = planes.filter(({ activeRevision }) => activeRevision !== null)
+  const found = [...new Set(connected.map(({ limitSharing }) => limitSharing))]
+  if (found.length === 0) return []
+  const told = found.map((sharing) => sharings[sharing] ?? sharing).join('; ')
+  if (found.length === 1 || !found.includes('SHARED_STORE')) return [ok('rate limits', told)]
+  return [warn('rate limits', told, 'set SLUICE_REDIS_URL for all gateways, or for none')]
 }
 
 /** Whether a fleet runs what is declared. */
@@ -139,7 +162,8 @@ async function gatewayFindings({ host, opsPort, gatewayPort }: Settings): Promis
   }
   if (ready.status !== 200) return [fail('gateway', `not ready: ${ready.text.slice(0, 300)}`, 'its log says more')]
   const metrics = await get(`http://${at}:${opsPort}/metrics`)
-  return [ok('gateway', `ready on port ${gatewayPort}`), ...backlog(metrics?.text ?? '')]
+  const text = metrics?.text ?? ''
+  return [ok('gateway', `ready on port ${gatewayPort}`), ...backlog(text), ...limitStore(text)]
 }
 
 function backlog(metrics: string): Finding[] {
@@ -147,4 +171,10 @@ function backlog(metrics: string): Finding[] {
   if (waiting === undefined) return []
   if (Number(waiting) <= backlogMax) return [ok('journal', `${waiting} records wait for delivery`)]
   return [warn('journal', `${waiting} records wait for delivery`, 'is the control plane reachable from the gateway?')]
+}
+
+function limitStore(metrics: string): Finding[] {
+  if (!/^sluice_limits_up\{sharing="SHARED_STORE"\} 0/m.test(metrics)) return []
+  const wayOut = 'is Redis at SLUICE_REDIS_URL reachable from the gateway? Its log says more'
+  return [fail('limit store', 'the gateway cannot count: requests with rate limits are refused', wayOut)]
 }

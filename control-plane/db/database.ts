@@ -12,7 +12,7 @@ import { DatabaseUnavailable, type Trouble, troubleOf } from './trouble.ts'
 export type Tx = PgRemoteDatabase<typeof tables>
 
 /** What listeners are woken for. A wake-up says "look again", never what changed. */
-export const channels = ['config', 'records', 'log', 'planes', 'checks', 'funds', 'recalls'] as const
+export const channels = ['config', 'records', 'log', 'planes', 'checks', 'funds', 'recalls', 'shares'] as const
 export type Channel = (typeof channels)[number]
 
 export interface TransactionOptions<T> {

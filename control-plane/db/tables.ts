@@ -372,6 +372,8 @@ export const instance = pgTable(
     snapshotAgeMs: count('snapshot_age_ms'),
     clockOffsetMs: integer('clock_offset_ms'),
     recordsThrough: at('records_through'),
+    /** How it counts rate limits: SHARES, SHARED_STORE; null = not at all, or not any more. */
+    limitSharing: text('limit_sharing'),
     /** The state last told in an event, so that each change is told once. */
     toldState: text('told_state'),
     /** When it last ended a report of every lease that it holds. */
@@ -408,6 +410,28 @@ export const providerCheck = pgTable(
     finding: jsonb('finding'),
   },
   (table) => [...walls(), primaryKey({ columns: [table.tenant, table.id] })],
+)
+
+/**
+ * How rate limits are dealt among a tenant's instances: every control plane deals by this row alone, locked, so that all of them
+ * agree. A deal is settled when nobody is waited for.
+ */
+export const limitDeal = pgTable(
+  'limit_deal',
+  {
+    tenant: tenantId().primaryKey(),
+    deal: count('deal').notNull(),
+    /** Who has a part once it is settled, in the order of the parts. */
+    target: jsonb('target').$type<string[]>().notNull(),
+    /** Who may have something of a deal before. */
+    holders: jsonb('holders').$type<string[]>().notNull(),
+    /** Who has not said yet that it has no more than the least of both. */
+    waiting: jsonb('waiting').$type<string[]>().notNull(),
+    /** Nobody had anything before. */
+    fresh: boolean('fresh').notNull(),
+    dealtAt: at('dealt_at').notNull(),
+  },
+  () => walls(),
 )
 
 /** Where the control plane's copy of a chain ends. This row is the whole of deduplication. */

@@ -1,6 +1,6 @@
 import { and, asc, eq, gt, inArray } from 'drizzle-orm'
 import type { Tx } from '../db/database.ts'
-import { instance, tenant as tenantTable } from '../db/tables.ts'
+import { instance, limitDeal, tenant as tenantTable } from '../db/tables.ts'
 import { resourcesByIds } from './resources.ts'
 
 export type DataPlaneState = 'ENROLLING' | 'CURRENT' | 'BEHIND' | 'UNREACHABLE' | 'OFFLINE' | 'RETIRED'
@@ -115,7 +115,12 @@ export interface DataPlaneFacts {
   desiredRevision: number
   /** The oldest revision that any of its connected instances runs. */
   activeRevision: number | null
+  /** How its instances share what rate limits admit. */
+  limitSharing: LimitSharing
 }
+
+export const limitSharings = ['SINGLE_PLANE', 'SHARED_STORE', 'SHARES'] as const
+export type LimitSharing = (typeof limitSharings)[number]
 
 /** In the order of `ids`. */
 export async function dataPlaneFacts(
@@ -131,6 +136,7 @@ export async function dataPlaneFacts(
     .select()
     .from(instance)
     .where(and(eq(instance.tenant, tenant), inArray(instance.dataPlane, [...ids])))
+  const sharing = await countSharing(tx, tenant)
   return ids.map((id, index) => {
     const own = rows.filter(({ dataPlane }) => dataPlane === id)
     const states = own.map((row) => ({ row, state: stateOf(row, desiredRevision, nowMs) }))
@@ -140,8 +146,23 @@ export async function dataPlaneFacts(
       state: planes[index]?.archivedAt ? 'RETIRED' : planeState(states.map(({ state }) => state)),
       desiredRevision,
       activeRevision: active.length > 0 ? Math.min(...active) : null,
+      limitSharing: sharingOf(own, sharing),
     }
   })
+}
+
+/** Instances that have a part of the tenant's rate limits, of whichever plane. */
+async function countSharing(tx: Tx, tenant: string): Promise<number> {
+  const [row] = await tx.select({ target: limitDeal.target }).from(limitDeal).where(eq(limitDeal.tenant, tenant))
+  return row?.target.length ?? 0
+}
+
+/** Connected instances that count in a store all do; where some do not, they have their shares beside it. */
+function sharingOf(rows: InstanceRow[], sharing: number): LimitSharing {
+  const counting = rows.filter(({ retiredAt, connectedAt, limitSharing }) => !retiredAt && connectedAt && limitSharing)
+  if (counting.length > 0 && counting.every(({ limitSharing }) => limitSharing === 'SHARED_STORE'))
+    return 'SHARED_STORE'
+  return sharing > 1 ? 'SHARES' : 'SINGLE_PLANE'
 }
 
 /** Those that are connected speak for the plane; where none is, the worst of the others does. */

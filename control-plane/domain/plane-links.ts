@@ -66,7 +66,7 @@ async function rowsOf(tx: Tx, condition: SQL | undefined): Promise<InstanceRow[]
 export async function openEpoch(
   ctx: Context,
   id: string,
-  hello: { bootId: string; host: string; version: string },
+  hello: { bootId: string; host: string; version: string; can?: string[]; limitStore?: boolean },
 ): Promise<number> {
   return ctx.db.withInstallation(async (tx) => {
     const now = new Date(ctx.clock.now())
@@ -77,6 +77,7 @@ export async function openEpoch(
         ...{ bootId: hello.bootId, host: hello.host, version: hello.version },
         ...{ startedAt: now, lastSeenAt: now, connectedAt: now, recordsThrough: null },
         epoch: sql`${instance.epoch} + 1`,
+        limitSharing: hello.limitStore ? 'SHARED_STORE' : hello.can?.includes('shares') ? 'SHARES' : null,
       })
       .where(eq(instance.id, id))
       .returning()

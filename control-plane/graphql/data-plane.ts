@@ -3,6 +3,7 @@ import {
   type DataPlaneState,
   dataPlaneEnroll,
   type Enrolled,
+  limitSharings,
   listInstances,
 } from '../domain/planes.ts'
 import { builder } from './builder.ts'
@@ -16,6 +17,8 @@ import { DataPlane, InstanceType, Node, ResourceType } from './refs.ts'
 const DataPlaneStateEnum = builder.enumType('DataPlaneState', {
   values: ['ENROLLING', 'CURRENT', 'BEHIND', 'UNREACHABLE', 'OFFLINE', 'RETIRED'] as const,
 })
+
+const LimitSharingEnum = builder.enumType('LimitSharing', { values: limitSharings })
 
 const InstanceConnection = connectionOf(InstanceType)
 
@@ -44,6 +47,12 @@ DataPlane.implement({
       nullable: true,
       description: 'Write off the leases of an instance that has been silent for so long; null = never.',
       resolve: ({ spec }) => spec.presumeLostAfter,
+    }),
+    limitSharing: t.field({
+      type: LimitSharingEnum,
+      description:
+        'How its instances share what rate limits admit: one has it all, a store counts for all of them, or each has a share.',
+      resolve: async ({ id }, _, ctx) => (await loaders(ctx).dataPlaneFacts.load(id)).limitSharing,
     }),
     instances: t.field({
       type: InstanceConnection,

@@ -2,7 +2,7 @@ import type { RecordDecision, RecordFinding } from '../../schema/flight-record.t
 import { builder } from './builder.ts'
 import { configEnum } from './config-inputs.ts'
 import { resourceOf } from './loaders.ts'
-import { Policy } from './refs.ts'
+import { Policy, RateLimit } from './refs.ts'
 
 export const Verdict = builder.enumType('Verdict', {
   values: ['PASSED', 'FLAGGED', 'REDACTED', 'BLOCKED', 'ERRORED'] as const,
@@ -32,6 +32,12 @@ export const PolicyDecision = builder.objectRef<RecordDecision>('PolicyDecision'
       type: Policy,
       nullable: true,
       resolve: ({ policy }, _, ctx) => resourceOf(ctx, 'policy', policy),
+    }),
+    rateLimit: t.field({
+      type: RateLimit,
+      nullable: true,
+      description: 'Where a rate limit decided, and no policy.',
+      resolve: ({ policy }, _, ctx) => resourceOf(ctx, 'rateLimit', policy),
     }),
     mode: t.field({ type: configEnum('PolicyMode'), resolve: ({ mode }) => mode }),
     verdict: t.field({ type: Verdict, resolve: ({ verdict }) => verdict }),

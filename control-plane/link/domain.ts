@@ -3,6 +3,7 @@ import { acceptRecords, chainHeads } from '../domain/ingest.ts'
 import { type LeaseDesk, openDesk } from '../domain/ledger/desk.ts'
 import { takeRecalls } from '../domain/ledger/recalls.ts'
 import { mustReport, noteHeld } from '../domain/ledger/standing.ts'
+import { dealShares, sharesTaken } from '../domain/limit-shares.ts'
 import { noteRefused } from '../domain/plane-refusals.ts'
 import { findInstance, gone, openEpoch, redeemToken, seen } from '../domain/planes.ts'
 import { noteFinding, takeChecks } from '../domain/provider-check-rows.ts'
@@ -34,12 +35,16 @@ export interface LinkDomain {
   onRecalls(wake: (tenant: string) => void): Promise<() => Promise<void>>
   /** Answers lease calls that still wait. */
   close(): Promise<void>
+  dealShares: Bound<typeof dealShares>
+  sharesTaken: Bound<typeof sharesTaken>
   /** Wakes when a tenant's configuration or keys changed; '' = perhaps any tenant's. */
   onConfigChange(wake: (tenant: string) => void): Promise<() => Promise<void>>
   /** Wakes when an instance of a tenant joined or was retired; '' = perhaps any tenant's. */
   onPlanesChange(wake: (tenant: string) => void): Promise<() => Promise<void>>
   /** Wakes when a provider of a tenant is to be checked; '' = perhaps any tenant's. */
   onChecks(wake: (tenant: string) => void): Promise<() => Promise<void>>
+  /** Wakes when parts of rate limits were dealt; '' = perhaps any tenant's. */
+  onShares(wake: (tenant: string) => void): Promise<() => Promise<void>>
   now(): number
 }
 
@@ -68,9 +73,12 @@ export function linkDomain(ctx: Context): LinkDomain {
     manifest: cachedParts((tenant, digest) => manifest(ctx, tenant, digest)),
     takeChecks: (tenant, able) => takeChecks(ctx, tenant, able),
     noteFinding: (instance, found) => noteFinding(ctx, instance, found),
+    dealShares: (tenant) => dealShares(ctx, tenant),
+    sharesTaken: (instance, taken) => sharesTaken(ctx, instance, taken),
     onConfigChange: (wake) => ctx.db.listen('config', wake),
     onPlanesChange: (wake) => ctx.db.listen('planes', wake),
     onChecks: (wake) => ctx.db.listen('checks', wake),
+    onShares: (wake) => ctx.db.listen('shares', wake),
     now: () => ctx.clock.now(),
   }
 }

@@ -12,6 +12,7 @@ import {
   unacknowledgedBytesMax,
   welcomeStatement,
 } from '../../schema/link.ts'
+import type { SharesTaken } from '../../schema/link-shares.ts'
 import type { SignedDocument } from '../domain/installation.ts'
 import type { LinkedInstance, LinkName } from '../domain/planes.ts'
 import { coalesce } from './coalesce.ts'
@@ -169,6 +170,7 @@ export class PlaneSession {
     if (message.type === 'leaseCall') return this.#beginLeaseCall(message)
     if (message.type === 'hello') return { code: 'malformed', reason: 'It said hello twice.' }
     if (message.type === 'providerChecked') this.#checked(message)
+    else if (message.type === 'sharesTaken') this.#sharesTaken(message)
     else if (message.type === 'heartbeat') this.#beat(message)
     return undefined
   }
@@ -307,6 +309,11 @@ export class PlaneSession {
     }
   }
 
+  #sharesTaken({ type: _, ...taken }: SharesTaken & { type: 'sharesTaken' }): void {
+    if (!this.instance.serves.includes(taken.tenant)) return
+    this.#guarded(this.#host.domain.sharesTaken(this.instance.id, taken).then(() => undefined))
+  }
+
   /** Only what was asked for; anything else has no place to go. */
   #checked({ id, tenant, finding }: Checked): void {
     if (!this.#checks.delete(id)) return
@@ -342,7 +349,14 @@ export class PlaneSession {
   }
 }
 
-const knownTypes: ReadonlySet<unknown> = new Set(['hello', 'heartbeat', 'records', 'providerChecked', 'leaseCall'])
+const knownTypes: ReadonlySet<unknown> = new Set([
+  'hello',
+  'heartbeat',
+  'records',
+  'providerChecked',
+  'leaseCall',
+  'sharesTaken',
+])
 
 /** A type that only a newer peer knows is passed over. */
 function readMessage(frame: string): PlaneMessage | 'unknown' | 'malformed' {

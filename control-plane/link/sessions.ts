@@ -7,6 +7,7 @@ import { PartTokens } from './part-tokens.ts'
 import { helloMsMax, type PlaneSession, type SessionHost, silenceMsMax } from './plane-session.ts'
 import { RecallFeed } from './recall-feed.ts'
 import { type RefusalCode, RefusalNotes } from './refusal-notes.ts'
+import { ShareFeed } from './share-feed.ts'
 import { TenantFeed } from './tenant-feed.ts'
 import type { OnlineKey } from './trust.ts'
 
@@ -32,6 +33,7 @@ export class PlaneSessions implements SessionHost {
   readonly #served = new Set<PlaneSession>()
   readonly #byInstance = new Map<string, PlaneSession>()
   readonly #feeds = new Map<string, TenantFeed>()
+  readonly #shares: ShareFeed
   readonly #timers: NodeJS.Timeout[]
   readonly #listening: Promise<() => Promise<void>>[]
   readonly #endChanged = coalesce(() => this.#findChanged())
@@ -52,7 +54,11 @@ export class PlaneSessions implements SessionHost {
     const recalls = new RecallFeed(domain, this.#served, (error) =>
       log('warn', `Money could not be asked back from planes: ${String(error)}`),
     )
+    this.#shares = new ShareFeed(domain, this.#served, (error) =>
+      log('warn', `Parts of rate limits could not be dealt, trying again: ${String(error)}`),
+    )
     this.#listening = [
+      domain.onShares((tenant) => this.#shares.wake(tenant)),
       domain.onRecalls((tenant) => recalls.wake(tenant)),
       domain.onConfigChange((tenant) => this.#wake(tenant)),
       domain.onPlanesChange(() => this.#planesChanged()),
@@ -65,6 +71,7 @@ export class PlaneSessions implements SessionHost {
       setInterval(() => this.#sweep(), sweepMs),
       setInterval(() => {
         this.#wake('')
+        this.#shares.wake('')
         this.#planesChanged()
       }, refreshMs),
     ]
@@ -88,6 +95,7 @@ export class PlaneSessions implements SessionHost {
     if (older === session) return
     this.#served.add(session)
     for (const tenant of serves) {
+      this.#shares.wake(tenant)
       const feed = this.#feeds.get(tenant) ?? new TenantFeed(tenant, this.domain, this.online)
       this.#feeds.set(tenant, feed)
       feed.add(session)

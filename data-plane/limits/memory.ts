@@ -37,6 +37,15 @@ const sweepMs = 1_000
 /** When to come back is not known of what is under way, nor of a share that is still to be dealt. */
 const unknownWaitMs = 1_000
 
+/** What a counter owed, in grains of its span. */
+export interface KeptCounter {
+  limit: string
+  subject: string | null
+  span: number
+  tickMs: number
+  debt: number
+}
+
 export interface MemoryOptions {
   /** Milliseconds that never go back. */
   nowMs: () => number
@@ -55,6 +64,7 @@ export class MemoryLimiter implements Limiter {
   readonly #nowMs: () => number
   readonly #counters = new Map<string, Map<string | null, Counted>>()
   readonly #parts: Parts
+  readonly #kept = new Map<string, Omit<KeptCounter, 'limit' | 'subject'> & { atMs: number }>()
   readonly #countersMax: number
   #count = 0
   #sweptMs = Number.NEGATIVE_INFINITY
@@ -117,6 +127,37 @@ export class MemoryLimiter implements Limiter {
     return true
   }
 
+  /** What is owed now, to be kept while the process is not there. */
+  standing(): KeptCounter[] {
+    const nowMs = this.#nowMs()
+    return [...this.#counters].flatMap(([limit, subjects]) =>
+      [...subjects].flatMap(([subject, { rate, level }]) => {
+        if (!rate || !level) return []
+        drain(level, rate, tickAt(rate, nowMs))
+        return level.debt === 0 ? [] : [{ limit, subject, span: rate.span, tickMs: rate.tickMs, debt: level.debt }]
+      }),
+    )
+  }
+
+  /** Takes up what was owed so long ago. What flowed back since is counted once the limit is known again. */
+  restore(counters: readonly KeptCounter[], agoMs: number): void {
+    for (const { limit, subject, ...owed } of counters)
+      this.#kept.set(`${limit} ${subject ?? ''}`, { ...owed, atMs: this.#nowMs() - agoMs })
+  }
+
+  #restored(of: RunningLimit, subject: string | null, rate: Rate, nowMs: number): Level {
+    const level = this.#parts.idle(of, nowMs)
+    const name = `${of.id} ${subject ?? ''}`
+    const owed = this.#kept.get(name)
+    if (!owed) return level
+    this.#kept.delete(name)
+    const then = { ...rate, span: owed.span, tickMs: owed.tickMs, capacity: (rate.capacity / rate.span) * owed.span }
+    const kept = { debt: owed.debt, tick: tickAt(then, owed.atMs), removed: 0, born: 0 }
+    refit(kept, then, rate, nowMs)
+    level.debt = Math.max(level.debt, kept.debt)
+    return level
+  }
+
   #waitMs({ of, rate, level, underWay }: Counted, units: number): number {
     if (!rate) return underWay + units > this.#parts.concurrency(of) ? unknownWaitMs : 0
     const ticks = ticksUntil(level!, rate, units)
@@ -160,7 +201,7 @@ export class MemoryLimiter implements Limiter {
     if (known) return this.#current(known, of, nowMs)
     if (this.#count >= this.#countersMax && !this.#sweep(nowMs)) return undefined
     const rate = of.rate && this.#parts.rate(of)
-    const made: Counted = { of, rate, level: rate && this.#parts.idle(of, nowMs), underWay: 0 }
+    const made: Counted = { of, rate, level: rate && this.#restored(of, subject, rate, nowMs), underWay: 0 }
     // The sweep may have dropped this limit's map, being empty.
     this.#counters.set(of.id, subjects)
     subjects.set(subject, made)

@@ -60,6 +60,7 @@ export function buildRunning(parts: VerifiedParts): RunningSnapshot | Unreadable
     budgets: budgetBook(deepFreeze(config.budgets), config.tiers, places),
     limits: limitBook(deepFreeze(config.rateLimits), places),
     budgetIds: new Set(config.budgets.map(({ id }) => id)),
+    hasLimits: config.rateLimits.length > 0,
     findAlias: indexAliases(resources.aliases),
     keyShards: Object.freeze(table),
     findKey: (hash: Uint8Array) => {

@@ -37,6 +37,7 @@ export interface RunningSnapshot {
   readonly limits: CounterBook<RunningLimit>
   /** Those that there are; money under any other is given back. */
   readonly budgetIds: ReadonlySet<string>
+  readonly hasLimits: boolean
   /** The alias a model name asks for: exact first, then the longest prefix among aliases that end in `*`. */
   findAlias(name: string): RunningAlias | undefined
   /** Key tables by first byte of the hash, as they came: what several snapshots are indexed by. */

@@ -99,6 +99,10 @@ export class DomainDouble implements LinkDomain {
     for (const wake of this.#checkWakes) wake(this.tenant)
   }
 
+  dealShares: LinkDomain['dealShares'] = async () => new Map()
+  sharesTaken: LinkDomain['sharesTaken'] = async () => new Map()
+  onShares = async () => async () => {}
+
   onChecks = async (wake: (tenant: string) => void) => {
     this.#checkWakes.add(wake)
     return async () => void this.#checkWakes.delete(wake)

@@ -235,6 +235,7 @@ CREATE TABLE "instance" (
 	"snapshot_age_ms" bigint,
 	"clock_offset_ms" integer,
 	"records_through" timestamp (3) with time zone,
+	"limit_sharing" text,
 	"told_state" text,
 	"leases_reported_at" timestamp (3) with time zone,
 	"written_off_at" timestamp (3) with time zone,
@@ -306,6 +307,17 @@ CREATE TABLE "ledger_recovery" (
 );
 --> statement-breakpoint
 ALTER TABLE "ledger_recovery" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "limit_deal" (
+	"tenant" text PRIMARY KEY NOT NULL,
+	"deal" bigint NOT NULL,
+	"target" jsonb NOT NULL,
+	"holders" jsonb NOT NULL,
+	"waiting" jsonb NOT NULL,
+	"fresh" boolean NOT NULL,
+	"dealt_at" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
+ALTER TABLE "limit_deal" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "log_state" (
 	"tenant" text PRIMARY KEY NOT NULL,
 	"last_number" bigint DEFAULT -1 NOT NULL,
@@ -594,6 +606,8 @@ CREATE POLICY "own_tenant" ON "ledger_entry" AS PERMISSIVE FOR ALL TO "sluice_te
 CREATE POLICY "installation" ON "ledger_entry" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "ledger_recovery" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "ledger_recovery" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
+CREATE POLICY "own_tenant" ON "limit_deal" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
+CREATE POLICY "installation" ON "limit_deal" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "log_state" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
 CREATE POLICY "installation" ON "log_state" AS PERMISSIVE FOR ALL TO "sluice_installation" USING (current_user = 'sluice_installation') WITH CHECK (current_user = 'sluice_installation');--> statement-breakpoint
 CREATE POLICY "own_tenant" ON "model_bounds" AS PERMISSIVE FOR ALL TO "sluice_tenant" USING (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant') WITH CHECK (tenant = nullif(current_setting('app.tenant', true), '') and current_user = 'sluice_tenant');--> statement-breakpoint
