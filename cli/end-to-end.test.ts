@@ -216,6 +216,14 @@ severity: CRITICAL
 webhooks: [webhook/pager]
 `
 
+describe('a new installation', () => {
+  it('has no budget, which the doctor warns of', async () => {
+    const findings = JSON.parse((await sluice(['doctor', '-o', 'json'])).stdout) as { check: string; detail: string }[]
+    expect(findings.find(({ check }) => check === 'budget')?.detail).toContain('spending is unlimited')
+    expect(await ok(['budget', 'list'])).toBe('There is no budget: spending is unlimited.\n')
+  })
+})
+
 describe('files', () => {
   it('are refused with all their errors at once, each at its line, and nothing is written', async () => {
     const before = await ok(['dump'])
@@ -525,6 +533,92 @@ describe('acting in another tenant', () => {
   })
 })
 
+describe('budgets', () => {
+  const declared = `
+kind: Budget
+name: monthly
+scope: project/checkout
+limit: { amount: "100", currency: USD }
+period: MONTH
+---
+kind: Budget
+name: each-key
+scope: project/checkout
+per: API_KEY
+limit: { amount: "5", currency: USD }
+period: DAY
+onExhausted: WARN
+`
+  const adjust = (name: string, amount: string, ...more: string[]) => [
+    'budget',
+    'adjust',
+    name,
+    amount,
+    '--reason',
+    'a test',
+    ...more,
+  ]
+
+  it('are shown with a bar for each counter, and say where nothing was spent', async () => {
+    await ok(['apply', '-f', file('budgets.yaml', declared), '--yes'])
+    const list = await ok(['budget', 'list'])
+    expect(list).toMatch(/^monthly +░+ +0\.00 of +100\.00 USD +0 % +until 20/m)
+    expect(list).toMatch(/^each-key +5 USD per api key; nothing was spent yet$/m)
+    expect(await ok(['budget', 'list', '-o', 'name'])).toMatch(/^budget\/monthly$/m)
+  })
+
+  it('are adjusted up and down, once for each command, with a reason that shows', async () => {
+    expect(await ok(adjust('monthly', '+50.5'))).toContain('budget/monthly +50.5 USD')
+    expect(await ok(adjust('monthly', '-20', '--expires', '2d'))).toMatch(/= available +130\.5 USD/)
+    const subject = ['--subject', 'api-key/app2']
+    const json = JSON.parse(await ok(adjust('each-key', '+1', ...subject, '-o', 'json')))
+    expect(json).toMatchObject({ balance: { available: { amount: '6' }, resource: { handle: 'api-key/app2' } } })
+    const shown = await ok(['budget', 'show', 'monthly'])
+    expect(shown).toMatch(/\+50\.5 .*a test/)
+    expect(shown).toMatch(/-20 .*a test/)
+    expect(await ok(['budget', 'show', 'each-key', ...subject])).toContain('api-key/app2')
+    expect(await ok(['budget', 'leases', 'monthly'])).toBe('No gateway holds money of it.\n')
+  })
+
+  it('are not adjusted by nonsense, and say what would do', async () => {
+    for (const [argv, what] of [
+      [adjust('nowhere', '+5'), 'There is no budget/nowhere'],
+      [adjust('each-key', '+5'), 'is needed: budget/each-key counts per API_KEY'],
+      [adjust('monthly', '+5', '--subject', 'api-key/app2'), 'has one counter'],
+      [adjust('monthly', '+5', '--expires', '2020-01-01'), 'is in the past'],
+      [adjust('monthly', '0'), 'is no amount'],
+      [['budget', 'show', 'nowhere'], 'There is no budget "nowhere"'],
+      [['budget', 'show', 'each-key', '--subject', 'api-key/nobody'], 'counts no'],
+      [['budget', 'write-off', 'ins_nowhere', '--reason', 'a test', '--yes'], 'There is no ins_nowhere'],
+      [['budget', 'write-off', 'ins_nowhere', '--reason', 'a test'], 'Nobody can be asked here'],
+    ] as const) {
+      const { code, stderr } = await sluice([...argv])
+      expect(code, argv.join(' ')).not.toBe(0)
+      expect(stderr).toContain(what)
+    }
+  })
+
+  it('are followed live, line by line or as JSON, until so many changes or so long', async () => {
+    const watching = ok(['budget', 'watch', 'monthly', '--count', '1', '-o', 'json'])
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    await ok(adjust('monthly', '+1'))
+    expect(JSON.parse(await watching)).toMatchObject({
+      budget: 'budget/monthly',
+      balance: { available: { amount: '131.5' } },
+    })
+    expect(await ok(['budget', 'watch', '--for', '300ms'])).toContain('monthly')
+  })
+
+  it('of a provider are compared with its export: exit 2 where they differ', async () => {
+    const bill = file('bill.csv', 'date,model,cost\n2026-01-01,nobody-1,0.5\n2026-01-02,nobody-1,0\n')
+    const { code, stdout, stderr } = await sluice(['spend', 'reconcile', '--file', bill])
+    expect([code, stdout]).toEqual([2, expect.stringContaining('only in the invoice')])
+    expect(stderr).toContain('--map')
+    const none = await sluice(['spend', 'reconcile', '--file', bill, '--from', '2026-01-02', '-o', 'json'])
+    expect([none.code, JSON.parse(none.stdout).different]).toEqual([0, 0])
+  })
+})
+
 describe('looking', () => {
   it('shows what was spent, also where nothing was', async () => {
     expect(await ok(['spend', '--by', 'project,label:case', '--since', '1h', '--interval', 'minute'])).toMatch(
@@ -553,7 +647,7 @@ describe('looking', () => {
       'ok',
       'ok',
     ])
-    expect([stateOf('settings'), stateOf('gateway'), stateOf('budget')]).toEqual(['warn', 'warn', 'warn'])
+    expect([stateOf('settings'), stateOf('gateway'), stateOf('budget')]).toEqual(['warn', 'warn', 'ok'])
     expect(findings.filter(({ state, wayOut }) => state !== 'ok' && !wayOut)).toEqual([])
   })
 

@@ -1,3 +1,5 @@
+import type { Failed } from '../trouble.ts'
+
 /** What a check found. `wayOut` is said where something is to be done. */
 export interface Finding {
   check: string
@@ -19,3 +21,7 @@ export const fail = (check: string, detail: string, wayOut: string): Finding => 
   detail,
   wayOut,
 })
+
+/** A check that could not be made. */
+export const failureOf = (check: string, { failed: [trouble] }: Failed): Finding =>
+  fail(check, `${trouble!.code}: ${trouble!.message}`, trouble!.advice ?? 'the log of the control plane says more')

@@ -1,8 +1,9 @@
 import { type Client, clientOf, findAccess } from '../api/client.ts'
 import { listAll } from '../api/list.ts'
 import type { Settings } from '../settings.ts'
-import { type Failed, isFailed } from '../trouble.ts'
-import { type Finding, fail, ok, warn } from './finding.ts'
+import { isFailed } from '../trouble.ts'
+import { budgetFindings } from './budgets.ts'
+import { type Finding, fail, failureOf, ok, warn } from './finding.ts'
 
 const timeoutMs = 3_000
 const clockOffsetMsMax = 5_000
@@ -76,21 +77,8 @@ async function tenantFindings(client: Client): Promise<Finding[]> {
   return [
     ok('token', `${actor.name} in tenant ${tenant.name}, ${permissions.length} permissions`),
     ...(isFailed(planes) ? [failureOf('data planes', planes)] : planesFindings(planes)),
-    // Budgets do not exist yet; until they do, everything may be spent.
-    warn(
-      'budget',
-      'there is no budget: spending is unlimited',
-      'watch it with `sluice spend`; limits on the side of the provider hold',
-    ),
+    ...(await budgetFindings(client)),
   ]
-}
-
-function failureOf(check: string, { failed: [trouble] }: Failed): Finding {
-  return fail(
-    check,
-    `${trouble!.code}: ${trouble!.message}`,
-    trouble!.advice ?? 'the log of the control plane says more',
-  )
 }
 
 function planesFindings(planes: readonly Plane[]): Finding[] {

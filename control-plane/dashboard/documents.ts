@@ -35,6 +35,39 @@ subscription Ticks($after: Cursor) {
     }
   }
 }`,
+  budgets: /* GraphQL */ `
+query Budgets {
+  tenant {
+    budgets(first: 20) {
+      nodes {
+        id name period onExhausted
+        balances(first: 12) {
+          nodes {
+            subject resource { name } window { to }
+            limit { amount } adjustments { amount } overruns { amount } released { amount }
+            leased { amount } spent { amount } available { amount } asOf
+          }
+          pageInfo { hasNextPage }
+        }
+      }
+      pageInfo { hasNextPage }
+    }
+  }
+}`,
+  budgetEvents: /* GraphQL */ `
+subscription BudgetEvents($after: Cursor) {
+  events(kinds: [BUDGET_CHANGED, CONFIG_CHANGED, STREAM_RESET], after: $after) {
+    __typename cursor
+    ... on BudgetChanged {
+      budget { id }
+      balance {
+        subject resource { name } window { to }
+        limit { amount } adjustments { amount } overruns { amount } released { amount }
+        leased { amount } spent { amount } available { amount } asOf
+      }
+    }
+  }
+}`,
   latest: /* GraphQL */ `
 query Latest {
   flightRecords(first: 20) {

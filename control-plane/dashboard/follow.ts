@@ -1,6 +1,8 @@
 import { ask, SignedOut } from './ask.ts'
 import { Board, type Overview, type Tick } from './board.ts'
+import type { Budgets } from './budgets.ts'
 import { documents } from './documents.ts'
+import { followBudgets } from './follow-budgets.ts'
 import { type LiveState, live, StreamRefused } from './live.ts'
 import { sseStream } from './live-sse.ts'
 import { type FlightRecord, Tail } from './tail.ts'
@@ -12,6 +14,8 @@ export interface View {
   overview?: Overview
   board?: Board
   tail?: Tail
+  /** Undefined also where this reader may not see them. */
+  budgets?: Budgets
 }
 
 const retryMs = 3_000
@@ -78,6 +82,8 @@ async function run(view: View, outer: AbortSignal, set: (status: Status) => void
       set(view.status)
     }
   }
+  // By itself: where it cannot be followed, the rest of the page goes on.
+  void followBudgets(view, signal, () => set(view.status))
   const settled = setInterval(() => void refreshSettled(board, signal), settledEveryMs)
   signal.addEventListener('abort', () => clearInterval(settled))
   const stopBoth = (error: unknown) => {

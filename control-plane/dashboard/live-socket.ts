@@ -6,8 +6,8 @@ import { EventQueue } from './queue.ts'
 export interface SocketOptions {
   /** `ws://127.0.0.1:4000/graphql` */
   url: string
-  /** Asked again for every connection, so that a renewed token is used. */
-  token: () => string | Promise<string>
+  /** Asked again for every connection, so that a renewed token is used; null = the cookie of the handshake. */
+  token: (() => string | Promise<string>) | null
   /** The tenant to act in, for operators of the installation; null = the token's own. */
   tenant?: string | null
 }
@@ -19,7 +19,7 @@ export function socketClient({ url, token, tenant = null }: SocketOptions): Clie
     retryAttempts: 0,
     lazy: true,
     connectionParams: async () => ({
-      authorization: `Bearer ${await token()}`,
+      ...(token !== null && { authorization: `Bearer ${await token()}` }),
       ...(tenant !== null && { 'x-sluice-tenant': tenant }),
     }),
   })

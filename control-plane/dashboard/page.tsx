@@ -2,6 +2,7 @@ import { render } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { parseAmount } from '../../schema/money.ts'
 import type { Board, Dimension } from './board.ts'
+import { BudgetsPanel } from './budgets-panel.tsx'
 import { SpendChart } from './chart.tsx'
 import { follow, type Status, type View } from './follow.ts'
 import { currencySign, formatCount, formatMoney, formatMs, formatTime, splitAmount } from './format.ts'
@@ -53,7 +54,7 @@ function useView(): { view: View; version: number } {
 function Page() {
   const { view, version } = useView()
   if (view.status === 'signed-out') return <SignedOut />
-  const { overview, board, tail } = view
+  const { overview, board, tail, budgets } = view
   if (!overview || !board || !tail)
     return (
       <main class="message">
@@ -70,6 +71,7 @@ function Page() {
           <Total board={board} currency={currency} />
           <SpendChart board={board} version={version} />
         </section>
+        {budgets && <BudgetsPanel budgets={budgets} currency={currency} />}
         <Groups board={board} currency={currency} />
         <Latest tail={tail} />
       </main>

@@ -1,6 +1,7 @@
 import type { Resource } from '../../schema/config/index.ts'
 import { handleOf } from '../../schema/handles.ts'
 import type { BalanceAsOf } from '../domain/budgets/reading.ts'
+import { isLabelValue, subjectKinds } from '../domain/budgets/subjects.ts'
 import { type ToldBalance, toldOf } from '../domain/budgets/telling.ts'
 import { findResource } from '../domain/resources.ts'
 import { builder } from './builder.ts'
@@ -56,7 +57,7 @@ export const BudgetBalance = builder.objectRef<Shape>('BudgetBalance').implement
 
 const BalanceConnection = connectionOf(BudgetBalance)
 
-const shapeOf = (budget: Resource<'budget'>, { asOf, ...balance }: BalanceAsOf): Shape => ({
+export const shapeOf = (budget: Resource<'budget'>, { asOf, ...balance }: BalanceAsOf): Shape => ({
   ...toldOf(balance, budget.spec.limit.currency),
   asOf,
 })
@@ -110,16 +111,8 @@ async function subjectOf(
   }
   if (given === null || given === undefined || given === '')
     throw requestError('BAD_DOCUMENT', `${handleOf('budget', name)} counts per ${spec.per}; name a subject.`)
-  if (spec.per === 'LABEL_VALUE') return given
+  if (spec.per === 'LABEL_VALUE') return isLabelValue(given) ? given : undefined
   const found = await read(ctx, (tx, tenant) => findResource(tx, tenant, given))
   const visible = found && (await visibleResource(ctx, found.id))
   return visible?.kind === subjectKinds[spec.per] ? visible.id : undefined
 }
-
-const subjectKinds = {
-  TEAM: 'team',
-  PROJECT: 'project',
-  PRINCIPAL: 'principal',
-  API_KEY: 'apiKey',
-  MODEL: 'model',
-} as const

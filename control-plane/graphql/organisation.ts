@@ -2,6 +2,7 @@ import { eq } from 'drizzle-orm'
 import type { Resource } from '../../schema/config/index.ts'
 import type { Kind } from '../../schema/handles.ts'
 import { tenant as tenantRow } from '../db/tables.ts'
+import { recoveringSince } from '../domain/budgets/reading.ts'
 import { builder } from './builder.ts'
 import { configEnum } from './config-inputs.ts'
 import { connectionOf, keysetAfter, page, pageCost, pageSize } from './connection.ts'
@@ -131,6 +132,14 @@ Tenant.implement({
     routes: listOf(t, 'route', { filter: ResourceFilter }),
     priceSheets: listOf(t, 'priceSheet'),
     budgets: listOf(t, 'budget', { filter: ScopedFilter }),
+    budgetsRecoveringSince: t.field({
+      type: 'DateTime',
+      nullable: true,
+      authScopes: { may: 'config:read' },
+      description:
+        'The books of budgets came from a backup then: nothing is leased until every gateway has said what it holds. Null: they did not.',
+      resolve: (_, _args, ctx) => read(ctx, recoveringSince),
+    }),
     rateLimits: listOf(t, 'rateLimit', { filter: ScopedFilter }),
     policies: listOf(t, 'policy', { filter: PolicyFilter, oneOf: { kind: 'spec' } }),
     webhooks: listOf(t, 'webhook'),

@@ -22,6 +22,7 @@ import './api-quota.ts'
 import './budget-balance.ts'
 import './budget-adjustment.ts'
 import './lease.ts'
+import './budget-verbs.ts'
 import './subscriptions.ts'
 
 /** The whole API. Any host that runs graphql-js may carry it: nothing in this folder knows which one does. */

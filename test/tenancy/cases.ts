@@ -27,7 +27,7 @@ const needsOf = (kind: Id): Permission[] | null => {
 
 const declared: Id[] = [
   ...(['team', 'project', 'principal', 'apiKey', 'provider', 'credential', 'model', 'tier', 'alias'] as const),
-  ...(['route', 'priceSheet', 'policy', 'webhook', 'alertRule', 'dataPlane'] as const),
+  ...(['route', 'priceSheet', 'budget', 'policy', 'webhook', 'alertRule', 'dataPlane'] as const),
 ]
 const nodes: Id[] = [...declared, 'tenant', 'instance', 'request', 'audit', 'alert']
 const words: Partial<Record<Id, string>> = {
@@ -109,13 +109,24 @@ export const cases: Record<string, Ask[]> = {
       id: ids[kind],
     })),
   ),
-  'Query.resource': [...declared, 'tenant' as const].flatMap((kind) => {
-    const document = 'query ($ref: Ref!) { resource(ref: $ref) { __typename id name } }'
-    return [
-      ask(`${kind} by id`, needsOf(kind), document, ({ ids }) => ({ ref: ids[kind] })),
-      ask(`${kind} by handle`, needsOf(kind), document, (of) => ({ ref: handle(of, kind) })),
-    ]
-  }),
+  'Query.resource': [
+    ...[...declared, 'tenant' as const].flatMap((kind) => {
+      const document = 'query ($ref: Ref!) { resource(ref: $ref) { __typename id name } }'
+      return [
+        ask(`${kind} by id`, needsOf(kind), document, ({ ids }) => ({ ref: ids[kind] })),
+        ask(`${kind} by handle`, needsOf(kind), document, (of) => ({ ref: handle(of, kind) })),
+      ]
+    }),
+    ask(
+      'what is left of a budget',
+      ['config:read'],
+      `query ($ref: Ref!) { resource(ref: $ref) { ... on Budget {
+        balance { subject limit { amount } available { amount } asOf } balances { nodes { subject resource { id } } }
+        adjustments { nodes { id reason actor { id } } } leases { nodes { id instance { id } } }
+      } } }`,
+      ({ ids }) => ({ ref: ids.budget }),
+    ),
+  ],
   'Query.tenant': [
     ...own('{ tenant { id name handle labels revision currency maxStaleness configRevision } }'),
     ...own('{ tenant { resources(first: 100) { nodes { id handle } } members { nodes { principal { name } } } } }', [
@@ -254,6 +265,31 @@ export const cases: Record<string, Ask[]> = {
       (of, serial) => ({ input: { idempotencyKey: `create-${serial}`, name: of.name('tenant') } }),
     ),
   ],
+  'Mutation.budgetAdjust': (['id', 'handle'] as const).map((by) =>
+    ask(
+      `a budget by ${by}`,
+      ['config:write'],
+      `mutation ($input: BudgetAdjustInput!) { budgetAdjust(input: $input) { ${errors} budget { id } adjustment { id } replayed } }`,
+      (of, serial) => ({
+        input: {
+          ...{ idempotencyKey: `adjust-${serial}`, budget: by === 'id' ? of.ids.budget : handle(of, 'budget') },
+          ...{ amount: { amount: '1', currency: 'USD' }, reason: 'a test' },
+        },
+      }),
+    ),
+  ),
+  'Mutation.leaseWriteOff': (['instance', 'budget'] as const).map((field) =>
+    ask(
+      field,
+      ['config:write'],
+      `mutation ($input: LeaseWriteOffInput!) { leaseWriteOff(input: $input) { ${errors} leases { id } replayed } }`,
+      ({ ids }, serial) => ({
+        input: {
+          ...{ idempotencyKey: `lost-${serial}`, instance: 'ins_nothing', reason: 'a test', [field]: ids[field] },
+        },
+      }),
+    ),
+  ),
   'Mutation.apiKeyIssue': [
     issuing('principal', ['key:issue'], ({ ids }) => place(ids)),
     issuing('principal alone', ['key:issue'], ({ ids }) => ({ principal: ids.principal, kind: 'ADMIN' })),

@@ -1,8 +1,8 @@
-import { and, asc, desc, eq, gt, lt, or, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, isNotNull, lt, or, sql } from 'drizzle-orm'
 import type { Resource } from '../../../schema/config/index.ts'
 import { encodeCursor } from '../../../schema/cursor.ts'
 import type { Tx } from '../../db/database.ts'
-import { budgetAdjustment, budgetCounter, lease } from '../../db/tables.ts'
+import { budgetAdjustment, budgetCounter, lease, ledgerRecovery } from '../../db/tables.ts'
 import { periodRule } from '../compile-budgets.ts'
 import { type Balance, balancesOf } from '../ledger/balance.ts'
 import { presentCounter } from '../ledger/counter.ts'
@@ -194,4 +194,31 @@ export async function findLease(tx: Tx, tenant: string, key: LeaseKey): Promise<
       ),
     )
   return row
+}
+
+const writtenOffMax = 1_000
+
+/** What an instance holds and was given up, under one budget or all. */
+export async function listWrittenOff(
+  tx: Tx,
+  tenant: string,
+  query: { instance: string; budget?: string },
+): Promise<LeaseRow[]> {
+  return tx
+    .select()
+    .from(lease)
+    .where(
+      and(
+        ...[eq(lease.tenant, tenant), eq(lease.instance, query.instance), isNotNull(lease.writtenOffAt)],
+        query.budget === undefined ? undefined : eq(lease.budget, query.budget),
+      ),
+    )
+    .orderBy(desc(lease.windowFrom), asc(lease.budget), asc(lease.subject))
+    .limit(writtenOffMax)
+}
+
+/** Since when these books are known to be from a backup, with somebody who has not reported since; null = they are not. */
+export async function recoveringSince(tx: Tx, tenant: string): Promise<Date | null> {
+  const [row] = await tx.select().from(ledgerRecovery).where(eq(ledgerRecovery.tenant, tenant))
+  return row?.since ?? null
 }
