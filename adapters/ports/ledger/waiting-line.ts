@@ -75,7 +75,7 @@ export class WaitingLine {
     const waits = (lacking.length > 0 ? lacking : hard).map(({ of }) => of.waitForFundsMs)
     const waitMs = Math.min(fundsWaitMsMax, ...waits)
     return {
-      ...{ need, settle, call: 0, asks: 0, wasAsked: false, isFunded: false },
+      ...{ need, settle, call: 0, asks: 0, wasAsked: false, isFunded: false, pledges: [] },
       counters: hard.map((counter) => this.#holdings.of(counter)),
       holdsUntilMs: now.atMs + lineMs,
       lastAtMs: now.atMs + waitMs,
@@ -86,6 +86,7 @@ export class WaitingLine {
   /** Whoever asked has left. */
   leave(waiter: Waiter): void {
     if (!this.#waiters.delete(waiter)) return
+    pledge(waiter, [])
     for (const held of waiter.counters) held.waiting -= waiter.need.ceiling
   }
 
@@ -125,7 +126,11 @@ export class WaitingLine {
   }
 
   #serveOne(waiter: Waiter, now: Moment, passesLine: boolean): boolean {
+    const { pledges } = waiter
+    // What is kept for it is no obstacle to it.
+    pledge(waiter, [])
     const sources = sourcesFor(this.#holdings, waiter.need, now, passesLine)
+    pledge(waiter, pledges)
     if (sources) this.#settle(waiter, takeFrom(this.#holdings, waiter.need, sources, now))
     return sources !== undefined
   }
@@ -168,6 +173,8 @@ export class WaitingLine {
       next: false,
     }))
     const leases = lacking.flatMap((held) => held.leaseAt(now) ?? [])
+    // Short of a little after it was granted the rest, it keeps all it has; one that waits long keeps nothing from others.
+    if (!waiter.isFunded) pledge(waiter, kind === 'ask' ? lacking : [])
     waiter.isFunded = false
     waiter.asks++
     this.#calls.write({ kind, counters: lacking, leases, waiter, whole: false }, wants, waitMs, now.atMs)
@@ -177,9 +184,10 @@ export class WaitingLine {
   answered({ refused, short }: LeaseAnswer, { waiter, kind, counters }: CallUnderWay, now: Moment): void {
     if (waiter) waiter.wasAsked = true
     if (refused === null) {
-      if (waiter) waiter.isFunded = true
+      if (waiter && this.#waiters.has(waiter)) fund(waiter)
       return
     }
+    if (waiter) pledge(waiter, [])
     if (refused !== 'SHORT') {
       const reason = refused === 'RECOVERING' ? 'RECOVERING' : 'UNREACHABLE'
       for (const each of [...this.#waiters])
@@ -214,7 +222,20 @@ export class WaitingLine {
 
   /** A call of somebody who waits was lost: who has waited long enough is told that nobody answered. */
   lost({ waiter }: CallUnderWay, now: Moment): void {
+    if (waiter) pledge(waiter, [])
     if (waiter && this.#waiters.has(waiter) && now.atMs >= waiter.lastAtMs)
       this.#settle(waiter, shortageHere(this.#holdings, waiter.need, now, 'UNREACHABLE'))
   }
+}
+
+function fund(waiter: Waiter): void {
+  waiter.isFunded = true
+  pledge(waiter, waiter.counters)
+}
+
+/** Keeps money for a waiter under these counters, and no longer under those before. */
+function pledge(waiter: Waiter, counters: readonly HeldCounter[]): void {
+  for (const held of waiter.pledges) held.pledged -= waiter.need.ceiling
+  for (const held of counters) held.pledged += waiter.need.ceiling
+  waiter.pledges = counters
 }
