@@ -36,6 +36,11 @@ export function noteGrant(held: HeldCounter, now: Moment): void {
   if (held.lastUsedMs === 0) held.lastUsedMs = now.atMs
 }
 
+/** There is not enough for those who wait: nothing is asked ahead for a while. */
+export function noteShort(held: HeldCounter, now: Moment): void {
+  held.renewAfterMs = Math.max(held.renewAfterMs, now.atMs + renewEveryMs)
+}
+
 /** Others wait for money here: what is given back is not asked for again meanwhile. */
 export function noteRecall(held: HeldCounter, amount: bigint, forMs: number, now: Moment): void {
   held.recall = { left: amount, untilMs: now.atMs + forMs }

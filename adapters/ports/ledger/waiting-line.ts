@@ -1,4 +1,4 @@
-import type { CounterShortage, ReservationNeed, Shortage } from '../../../data-plane/ports.ts'
+import type { BudgetCounter, CounterShortage, ReservationNeed, Shortage } from '../../../data-plane/ports.ts'
 import {
   fundsWaitMsMax,
   type LeaseAnswer,
@@ -13,6 +13,7 @@ import type { Holdings } from './holdings.ts'
 import { larger } from './lease-frame.ts'
 import type { Moment } from './moment.ts'
 import { missingAt, resetAt, shortageHere, sourcesFor, takeFrom } from './reserving.ts'
+import { noteShort } from './upkeep.ts'
 import type { Funding, Waiter } from './waiter.ts'
 
 /** Requests of one tenant that may wait for money at a time. */
@@ -173,8 +174,8 @@ export class WaitingLine {
       next: false,
     }))
     const leases = lacking.flatMap((held) => held.leaseAt(now) ?? [])
-    // Short of a little after it was granted the rest, it keeps all it has; one that waits long keeps nothing from others.
-    if (!waiter.isFunded) pledge(waiter, kind === 'ask' ? lacking : [])
+    // Short of a little after it was granted the rest, it keeps all it has; else nothing is kept from others.
+    if (!waiter.isFunded) pledge(waiter, [])
     waiter.isFunded = false
     waiter.asks++
     this.#calls.write({ kind, counters: lacking, leases, waiter, whole: false }, wants, waitMs, now.atMs)
@@ -195,6 +196,10 @@ export class WaitingLine {
           this.#settle(each, shortageHere(this.#holdings, each.need, now, reason))
       return
     }
+    for (const { budget, subject } of short) {
+      const held = this.#holdings.find(budget, subject)
+      if (held) noteShort(held, now)
+    }
     // It has waited for as long as it may, by the control plane's clock.
     if (waiter && kind === 'park') waiter.lastAtMs = Math.min(waiter.lastAtMs, now.atMs)
     for (const each of [...this.#waiters]) if (now.atMs >= each.lastAtMs) this.#refuseIfShort(each, short, now)
@@ -211,13 +216,18 @@ export class WaitingLine {
     for (const { budget, subject, window, available } of shorts) {
       const counter = need.counters.find(({ of, subject: whom }) => of.id === budget && whom === subject)
       if (!counter?.of.isHard) continue
-      const free = this.#holdings.of(counter).leaseAt(now)?.free ?? 0n
-      const affordable = larger(0n, free + parseAmount(available)!)
+      const affordable = larger(0n, this.#toComeAt(counter, now) + parseAmount(available)!)
       if (affordable >= need.ceiling) continue
       const missing = need.ceiling - affordable
       short.push({ counter, missing, affordable, resetsAtMs: resetAt(window.to) })
     }
     if (short.length > 0) this.#settle(waiter, { short })
+  }
+
+  /** What is free here, and what was granted and is not durable yet. */
+  #toComeAt(counter: BudgetCounter, now: Moment): bigint {
+    const lease = this.#holdings.of(counter).leaseAt(now)
+    return lease ? lease.free + lease.granted - lease.durableGranted : 0n
   }
 
   /** A call of somebody who waits was lost: who has waited long enough is told that nobody answered. */
