@@ -15,6 +15,8 @@ export class HeldCounter {
   readonly under: Record<AskKind, number> = { ask: 0, park: 0, renew: 0 }
   /** Ceilings of the requests that wait for money and fall under this counter. */
   waiting = 0n
+  /** What calls under way count on, so that an answer finds it here: neither others nor those who come later take it. */
+  pledged = 0n
   /** Until then nobody passes a request that waits for money here. */
   lineUntilMs = 0
   lastUsedMs = 0
@@ -24,7 +26,7 @@ export class HeldCounter {
   nextAfterMs = 0
   trimAfterMs = 0
   /** Others wait for money: so much more of what comes free is given back, until then. */
-  recall = { left: 0n, untilMs: 0 }
+  recall = { left: 0n, untilMs: Number.NEGATIVE_INFINITY }
   /** Its budget is no more, or its tenant is not served here. */
   isGone = false
   /** Nothing is held any more: whoever still refers to it finds the one that took its place. */

@@ -17,7 +17,7 @@ export interface LeaseFrame extends LeaseName {
   mac: string
   returned: string
   notBefore: number
-  /** What records in older segments posted, or such as this journal never had; it may be less than what this one's say. */
+  /** What is posted by records that do not stand behind this frame: in older segments, or only at the control plane. */
   posted?: string
   /** The control plane knows how it ended: it is needed no more. */
   closed?: true

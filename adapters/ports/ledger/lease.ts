@@ -31,6 +31,8 @@ export class Lease implements LeaseName, LeaseTotals {
   /** What the newest frame says. */
   #framedGranted: bigint
   #framedReturned: bigint
+  /** What is posted of it the control plane said, and no frame of this journal does yet. */
+  isAdopted = false
   /** The control plane's totals, as it last told them. */
   known: { granted: bigint; returned: bigint; posted: bigint } | null = null
   /** The largest `returned` that was told on this link; −1 = the lease was not spoken of. */
@@ -120,7 +122,9 @@ export class Lease implements LeaseName, LeaseTotals {
     this.#framedGranted = this.granted
     this.#framedReturned = this.returned
     const frame = frameOf(tenant, this)
-    return this.posted > 0n ? { ...frame, posted: formatAmount(this.posted) } : frame
+    if (!this.isAdopted) return frame
+    this.isAdopted = false
+    return { ...frame, posted: formatAmount(this.posted) }
   }
 
   /** These totals are durable now. */

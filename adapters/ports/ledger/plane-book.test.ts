@@ -250,6 +250,7 @@ describe('a plane’s book', () => {
     const small = bench.fund([a], 1n)
     bench.settle()
     expect(small.funding).toBeUndefined()
+    bench.refuse(bench.want!.call, [{ budget: 'bud_a', missing: 7n, available: 0n }])
     bench.after(251).settle()
     expect(isReserved(small.funding)).toBe(true)
     expect(big.funding).toBeUndefined()

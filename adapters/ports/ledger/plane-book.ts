@@ -11,7 +11,7 @@ import type { Moment } from './moment.ts'
 import { Reports } from './reports.ts'
 import type { LeaseReservation } from './reservation.ts'
 import { shortageHere, sourcesFor, takeFrom } from './reserving.ts'
-import { askAhead, giveBackUnusable, noteGrant, tickCounter } from './upkeep.ts'
+import { askAhead, giveBackUnusable, noteGrant, noteRecall, tickCounter } from './upkeep.ts'
 import type { Funding, Waiter } from './waiter.ts'
 import { WaitingLine } from './waiting-line.ts'
 
@@ -199,7 +199,9 @@ export class PlaneBook {
 
   /** A lease that was never heard of here, or forgotten: what the control plane has records of is spent. */
   #adopt(known: KnownLease) {
-    return this.#holdings.addLease(known, { ...newTotals(known), posted: parseAmount(known.posted)! })
+    const entry = this.#holdings.addLease(known, { ...newTotals(known), posted: parseAmount(known.posted)! })
+    if (entry) entry.lease.isAdopted = true
+    return entry
   }
 
   recalled(recall: LeaseRecall, now: Moment): void {
@@ -207,7 +209,7 @@ export class PlaneBook {
       const held = this.#holdings.find(budget, subject)
       this.#reports.oweWord(held)
       if (!held) continue
-      held.recall = { left: parseAmount(amount)!, untilMs: now.atMs + forMs }
+      noteRecall(held, parseAmount(amount)!, forMs, now)
       this.#attend(held)
     }
     this.wantsTurn = true

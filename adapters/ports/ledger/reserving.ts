@@ -20,12 +20,18 @@ export function sourcesFor(
     const held = holdings.of(counter)
     const lease = counter.of.isHard ? held.leaseAt(now) : undefined
     if (lease !== undefined && (ceiling === 0n || lease.free >= ceiling)) {
-      if (!passesLine && held.lineUntilMs > now.atMs) return undefined
+      if (!passesLine && !isOpenTo(held, lease, ceiling, now)) return undefined
       sources[at] = lease
     } else if (counter.of.isHard && ceiling > 0n) return undefined
     else sources[at] = held.windowAt(counter.of.rule, now.controlMs)
   }
   return sources
+}
+
+/** Nobody who came before has a claim to it. */
+function isOpenTo(held: HeldCounter, lease: Lease, ceiling: bigint, now: Moment): boolean {
+  if (held.lineUntilMs > now.atMs) return false
+  return held.pledged === 0n || lease.free - held.pledged >= ceiling
 }
 
 /** Takes the ceiling from every lease. */
@@ -60,7 +66,7 @@ export function shortageHere(
     const held = holdings.of(counter)
     const missing = missingAt(held, ceiling, now)
     const { to } = held.leaseAt(now)?.window ?? held.windowAt(counter.of.rule, now.controlMs)
-    if (missing > 0n || held.lineUntilMs > now.atMs)
+    if (missing > 0n || held.lineUntilMs > now.atMs || held.pledged > 0n)
       short.push({ counter, missing, affordable: larger(0n, ceiling - missing), resetsAtMs: resetAt(to) })
   }
   return reason ? { short, reason } : { short }

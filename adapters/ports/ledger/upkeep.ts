@@ -36,6 +36,17 @@ export function noteGrant(held: HeldCounter, now: Moment): void {
   if (held.lastUsedMs === 0) held.lastUsedMs = now.atMs
 }
 
+/** There is not enough for those who wait: nothing is asked ahead for a while. */
+export function noteShort(held: HeldCounter, now: Moment): void {
+  held.renewAfterMs = Math.max(held.renewAfterMs, now.atMs + renewEveryMs)
+}
+
+/** Others wait for money here: what is given back is not asked for again meanwhile. */
+export function noteRecall(held: HeldCounter, amount: bigint, forMs: number, now: Moment): void {
+  held.recall = { left: amount, untilMs: now.atMs + forMs }
+  held.renewAfterMs = held.recall.untilMs + renewEveryMs
+}
+
 /** Money beyond twice the need goes back, down to the need. */
 function trim(held: HeldCounter, now: Moment): void {
   const need = held.demand.over(horizonMs)
@@ -60,7 +71,7 @@ export function giveBackUnusable(held: HeldCounter, now: Moment, isDraining: boo
   // The present window's first: what is held for the next helps nobody now, unless it is of the same ring.
   const present = held.leaseAt(now)
   for (const lease of present ? [present, ...held.leases] : held.leases) {
-    const amount = smaller(lease.free, held.recall.left)
+    const amount = smaller(lease === present ? lease.free - held.pledged : lease.free, held.recall.left)
     if (amount <= 0n) continue
     lease.giveBack(amount)
     held.recall.left -= amount
@@ -85,7 +96,7 @@ export function askAhead(held: HeldCounter[], calls: Calls, now: Moment): void {
 }
 
 function wantsOf(held: HeldCounter, now: Moment): LeaseWant[] {
-  if (held.isAsking || held.isGone || held.isRecalled(now.atMs)) return []
+  if (held.isAsking || held.isGone || held.recall.untilMs >= now.atMs) return []
   const wants: LeaseWant[] = []
   if (isLow(held, now)) wants.push(wantOf(held, false))
   if (isNextDue(held, now)) wants.push(wantOf(held, true))

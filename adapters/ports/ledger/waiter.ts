@@ -23,5 +23,7 @@ export interface Waiter {
   wasAsked: boolean
   /** Its call was granted: it is first to take what comes. */
   isFunded: boolean
+  /** Where money is kept for it, up to its ceiling. */
+  pledges: readonly HeldCounter[]
   readonly settle: (funding: Funding) => void
 }

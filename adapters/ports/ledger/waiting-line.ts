@@ -1,4 +1,4 @@
-import type { CounterShortage, ReservationNeed, Shortage } from '../../../data-plane/ports.ts'
+import type { BudgetCounter, CounterShortage, ReservationNeed, Shortage } from '../../../data-plane/ports.ts'
 import {
   fundsWaitMsMax,
   type LeaseAnswer,
@@ -13,6 +13,7 @@ import type { Holdings } from './holdings.ts'
 import { larger } from './lease-frame.ts'
 import type { Moment } from './moment.ts'
 import { missingAt, resetAt, shortageHere, sourcesFor, takeFrom } from './reserving.ts'
+import { noteShort } from './upkeep.ts'
 import type { Funding, Waiter } from './waiter.ts'
 
 /** Requests of one tenant that may wait for money at a time. */
@@ -75,7 +76,7 @@ export class WaitingLine {
     const waits = (lacking.length > 0 ? lacking : hard).map(({ of }) => of.waitForFundsMs)
     const waitMs = Math.min(fundsWaitMsMax, ...waits)
     return {
-      ...{ need, settle, call: 0, asks: 0, wasAsked: false, isFunded: false },
+      ...{ need, settle, call: 0, asks: 0, wasAsked: false, isFunded: false, pledges: [] },
       counters: hard.map((counter) => this.#holdings.of(counter)),
       holdsUntilMs: now.atMs + lineMs,
       lastAtMs: now.atMs + waitMs,
@@ -86,6 +87,7 @@ export class WaitingLine {
   /** Whoever asked has left. */
   leave(waiter: Waiter): void {
     if (!this.#waiters.delete(waiter)) return
+    pledge(waiter, [])
     for (const held of waiter.counters) held.waiting -= waiter.need.ceiling
   }
 
@@ -125,7 +127,11 @@ export class WaitingLine {
   }
 
   #serveOne(waiter: Waiter, now: Moment, passesLine: boolean): boolean {
+    const { pledges } = waiter
+    // What is kept for it is no obstacle to it.
+    pledge(waiter, [])
     const sources = sourcesFor(this.#holdings, waiter.need, now, passesLine)
+    pledge(waiter, pledges)
     if (sources) this.#settle(waiter, takeFrom(this.#holdings, waiter.need, sources, now))
     return sources !== undefined
   }
@@ -168,6 +174,8 @@ export class WaitingLine {
       next: false,
     }))
     const leases = lacking.flatMap((held) => held.leaseAt(now) ?? [])
+    // Short of a little after it was granted the rest, it keeps all it has; else nothing is kept from others.
+    if (!waiter.isFunded) pledge(waiter, [])
     waiter.isFunded = false
     waiter.asks++
     this.#calls.write({ kind, counters: lacking, leases, waiter, whole: false }, wants, waitMs, now.atMs)
@@ -177,15 +185,20 @@ export class WaitingLine {
   answered({ refused, short }: LeaseAnswer, { waiter, kind, counters }: CallUnderWay, now: Moment): void {
     if (waiter) waiter.wasAsked = true
     if (refused === null) {
-      if (waiter) waiter.isFunded = true
+      if (waiter && this.#waiters.has(waiter)) fund(waiter)
       return
     }
+    if (waiter) pledge(waiter, [])
     if (refused !== 'SHORT') {
       const reason = refused === 'RECOVERING' ? 'RECOVERING' : 'UNREACHABLE'
       for (const each of [...this.#waiters])
         if (each.counters.some((held) => counters.includes(held)) && this.#lacks(each, now))
           this.#settle(each, shortageHere(this.#holdings, each.need, now, reason))
       return
+    }
+    for (const { budget, subject } of short) {
+      const held = this.#holdings.find(budget, subject)
+      if (held) noteShort(held, now)
     }
     // It has waited for as long as it may, by the control plane's clock.
     if (waiter && kind === 'park') waiter.lastAtMs = Math.min(waiter.lastAtMs, now.atMs)
@@ -203,8 +216,7 @@ export class WaitingLine {
     for (const { budget, subject, window, available } of shorts) {
       const counter = need.counters.find(({ of, subject: whom }) => of.id === budget && whom === subject)
       if (!counter?.of.isHard) continue
-      const free = this.#holdings.of(counter).leaseAt(now)?.free ?? 0n
-      const affordable = larger(0n, free + parseAmount(available)!)
+      const affordable = larger(0n, this.#toComeAt(counter, now) + parseAmount(available)!)
       if (affordable >= need.ceiling) continue
       const missing = need.ceiling - affordable
       short.push({ counter, missing, affordable, resetsAtMs: resetAt(window.to) })
@@ -212,9 +224,28 @@ export class WaitingLine {
     if (short.length > 0) this.#settle(waiter, { short })
   }
 
+  /** What is free here, and what was granted and is not durable yet. */
+  #toComeAt(counter: BudgetCounter, now: Moment): bigint {
+    const lease = this.#holdings.of(counter).leaseAt(now)
+    return lease ? lease.free + lease.granted - lease.durableGranted : 0n
+  }
+
   /** A call of somebody who waits was lost: who has waited long enough is told that nobody answered. */
   lost({ waiter }: CallUnderWay, now: Moment): void {
+    if (waiter) pledge(waiter, [])
     if (waiter && this.#waiters.has(waiter) && now.atMs >= waiter.lastAtMs)
       this.#settle(waiter, shortageHere(this.#holdings, waiter.need, now, 'UNREACHABLE'))
   }
+}
+
+function fund(waiter: Waiter): void {
+  waiter.isFunded = true
+  pledge(waiter, waiter.counters)
+}
+
+/** Keeps money for a waiter under these counters, and no longer under those before. */
+function pledge(waiter: Waiter, counters: readonly HeldCounter[]): void {
+  for (const held of waiter.pledges) held.pledged -= waiter.need.ceiling
+  for (const held of counters) held.pledged += waiter.need.ceiling
+  waiter.pledges = counters
 }
