@@ -9,6 +9,10 @@ import type { KnownLease } from '../../schema/link-lease.ts'
 
 const instances = 8
 const recordsPerBatch = 50
+/** Of each plane: 500 records a second of all of them. */
+const batchEveryMs = 800
+/** Of each plane between two calls: a plane asks when it runs low, not all the time. */
+const pauseMs = 50
 const levels = ['one', 'two', 'three', 'four']
 
 /** What grants cost while records post to the same leases: eight planes that ask under four budgets each, one call at a time. */
@@ -59,10 +63,16 @@ class Plane {
     this.latenciesMs.length = 0
     const over = () => performance.now() > untilMs
     const asking = async () => {
-      while (!over()) await this.#ask()
+      while (!over()) {
+        await this.#ask()
+        await Bun.sleep(pauseMs)
+      }
     }
     const posting = async () => {
-      while (!over()) await this.#post()
+      while (!over()) {
+        await this.#post()
+        await Bun.sleep(batchEveryMs)
+      }
     }
     await Promise.all([asking(), posting()])
   }

@@ -9,7 +9,7 @@ import { type Call, countersOf, type Decision, type Desk, decide } from './decid
 import { askBack } from './recalls.ts'
 import { type LeaseName, type LeaseRow, leaseKey } from './rows.ts'
 import { beginRecovery, endRecovery, noteWhole, standingOf } from './standing.ts'
-import { declaredOf, leasesNamed, openBooks, writeChanges } from './store.ts'
+import { leasesNamed, openBooks, writeChanges } from './store.ts'
 
 /** What one try of a call came to. */
 export type Tried = Decision | { fault: string }
@@ -47,16 +47,16 @@ async function decideOn(tx: Tx, ctx: Context, tenant: string, call: Call, whole:
     await noteWhole(tx, tenant, instance, nowMs)
     if (await endRecovery(tx, tenant)) await ctx.db.notify(tx, 'funds', tenant)
   }
-  const standing = await standingOf(tx, tenant, instance)
-  if (!standing) return { fault: 'It asked for money of a tenant that it does not serve.' }
   const budgets = [...call.leases, ...call.wants].map(({ budget }) => budget)
-  const declared = await declaredOf(tx, tenant, budgets)
+  const known = await standingOf(tx, tenant, instance, budgets)
+  if (!known) return { fault: 'It asked for money of a tenant that it does not serve.' }
+  const { standing, declared } = known
   const names = call.leases.map((reported): LeaseName => ({ ...reported, instance }))
-  const known = new Map((await leasesNamed(tx, tenant, names)).map((row) => [leaseKey(row), row]))
-  const counters = countersOf(call, { nowMs, declared, known })
+  const reported = new Map((await leasesNamed(tx, tenant, names)).map((row) => [leaseKey(row), row]))
+  const counters = countersOf(call, { nowMs, declared, known: reported })
   const books = await openBooks(tx, tenant, counters, { declared, names: [...names, ...ownOf(call, counters)], nowMs })
   const isProven: Desk['isProven'] = (name, granted, mac) => isSame(mac, proofOf(ctx, tenant, name, granted))
-  return decide(call, { nowMs, standing, declared, books, known, isProven })
+  return decide(call, { nowMs, standing, declared, books, known: reported, isProven })
 }
 
 /** The leases that may be granted from, since a settled one is else not loaded. Of a ROLLING budget that is a new row. */

@@ -15,7 +15,7 @@ export async function settleCounters(ctx: Context, tenant: string, counters: rea
       tenant,
       counters.map(({ budget }) => budget),
     )
-    const books = await openBooks(tx, tenant, counters, { declared, names: [], nowMs: ctx.clock.now() })
+    const books = await openBooks(tx, tenant, counters, { declared, names: [], nowMs: ctx.clock.now(), ending: true })
     await writeChanges(tx, tenant, changesOf(books.values()))
     if ([...books.values()].some(({ freed }) => freed)) await ctx.db.notify(tx, 'funds', tenant)
     return { incidents: [...books.values()].flatMap(({ incidents }) => incidents) }

@@ -1,21 +1,40 @@
 import { eq, sql } from 'drizzle-orm'
+import type { Resource } from '../../../schema/config/index.ts'
 import type { Tx } from '../../db/database.ts'
 import { ledgerRecovery } from '../../db/tables.ts'
 import type { Context } from '../context.ts'
 import type { LinkName } from '../plane-links.ts'
+import { fillSpec } from '../resources.ts'
 import type { Standing } from './decide.ts'
-import { isTrue } from './store.ts'
+import type { Declared } from './rows.ts'
+import { declaredAs, isTrue } from './store.ts'
 
-/** What is known of an instance beside its leases; undefined where the tenant does not have it. */
-export async function standingOf(tx: Tx, tenant: string, instance: string): Promise<Standing | undefined> {
+/** What is known of an instance beside its leases, and of budgets, read at once; undefined where the tenant has no such instance. */
+export async function standingOf(
+  tx: Tx,
+  tenant: string,
+  instance: string,
+  budgets: readonly string[],
+): Promise<{ standing: Standing; declared: Map<string, Declared> } | undefined> {
+  const ids = JSON.stringify([...new Set(budgets)])
   const rows = await tx.execute(sql`
     select epoch,
       exists(select from chain_head h where h.tenant = i.tenant and h.instance = i.id and h.forked) as forked,
-      exists(select from ledger_recovery r where r.tenant = i.tenant) as recovering
+      exists(select from ledger_recovery r where r.tenant = i.tenant) as recovering,
+      (select jsonb_agg(jsonb_build_object('id', b.id, 'spec', b.spec, 'archived', b.archived_at is not null)) from resource b
+        where b.tenant = i.tenant and b.kind = 'budget' and b.id in (select jsonb_array_elements_text(${ids}::jsonb)))::text as budgets
     from instance i where tenant = ${tenant} and id = ${instance}`)
   const [row] = rows as unknown as Record<string, unknown>[]
   if (!row) return undefined
-  return { newestEpoch: Number(row.epoch), forked: isTrue(row.forked), recovering: isTrue(row.recovering) }
+  const found = JSON.parse((row.budgets as string | null) ?? '[]') as { id: string; spec: object; archived: boolean }[]
+  const declared = found.map(({ id, spec, archived }) => {
+    const filled = fillSpec('budget', spec as Record<string, unknown>)
+    return declaredAs({ id, spec: filled, archivedAt: archived ? new Date(0) : null } as unknown as Resource<'budget'>)
+  })
+  return {
+    standing: { newestEpoch: Number(row.epoch), forked: isTrue(row.forked), recovering: isTrue(row.recovering) },
+    declared: new Map(declared.map((budget) => [budget.id, budget])),
+  }
 }
 
 /** These books came from a backup: from now on nothing is granted until every instance has said what it holds. */

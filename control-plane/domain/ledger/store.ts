@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
+import type { Resource } from '../../../schema/config/index.ts'
 import { formatAmount, parseAmount } from '../../../schema/money.ts'
 import type { Tx } from '../../db/database.ts'
 import { budgetAdjustment, ledgerEntry } from '../../db/tables.ts'
@@ -21,24 +22,37 @@ import { takeOver } from './take-over.ts'
 
 const entriesPerStatement = 1_000
 
+/** Counters that were there when they were last locked: they need not be made. None is ever deleted, but a restore may set back. */
+const knownCounters = new Set<string>()
+const knownCountersMax = 100_000
+const knownKey = (tenant: string, name: CounterName) => `${tenant} ${counterKey(name)}`
+
 /** Budgets as they are declared now, archived ones too. */
 export async function declaredOf(tx: Tx, tenant: string, ids: readonly string[]): Promise<Map<string, Declared>> {
   const found = await resourcesByIds(tx, tenant, [...new Set(ids)].sort())
   const budgets = found.filter((one) => one?.kind === 'budget')
-  return new Map(
-    budgets.map((budget) => {
-      const { id, spec, archivedAt } = budget
-      const limit = parseAmount(spec.limit.amount)!
-      const rest = { carryOver: spec.carryOver, guarded: spec.onExhausted !== 'WARN', live: archivedAt === null }
-      return [id, { id, limit, rule: periodRule(budget), ...rest }]
-    }),
-  )
+  return new Map(budgets.map((budget) => [budget.id, declaredAs(budget)]))
+}
+
+export function declaredAs(budget: Resource<'budget'>): Declared {
+  const { id, spec, archivedAt } = budget
+  const limit = parseAmount(spec.limit.amount)!
+  const rest = { carryOver: spec.carryOver, guarded: spec.onExhausted !== 'WARN', live: archivedAt === null }
+  return { id, limit, rule: periodRule(budget), ...rest }
 }
 
 /** Leases by name, as they are without any lock. */
 export async function leasesNamed(tx: Tx, tenant: string, names: readonly LeaseName[]): Promise<LeaseRow[]> {
   if (names.length === 0) return []
   return leasesIn(tx, sql`select lease.* from ${named(names)} join lease on lease.tenant = ${tenant} and ${isNamed}`)
+}
+
+interface Opening {
+  declared: ReadonlyMap<string, Declared>
+  names: readonly LeaseName[]
+  nowMs: number
+  /** Looks for adjustments that end in any case. */
+  ending?: boolean
 }
 
 /**
@@ -49,15 +63,16 @@ export async function openBooks(
   tx: Tx,
   tenant: string,
   counters: readonly CounterName[],
-  { declared, names, nowMs }: { declared: ReadonlyMap<string, Declared>; names: readonly LeaseName[]; nowMs: number },
+  { declared, names, nowMs, ending }: Opening,
 ): Promise<Map<string, Book>> {
   if (counters.length === 0) return new Map()
-  const made = await makeCounters(tx, tenant, counters, declared, nowMs)
-  const rows = await lockCounters(tx, tenant, counters)
+  const { made, rows } = await lockOrMake(tx, tenant, counters, declared, nowMs)
   const leases = Map.groupBy(await openLeases(tx, tenant, counters, names), (row) =>
     counterKey(counterOf(row, undefined)),
   )
-  const adjustments = Map.groupBy(await endingAdjustments(tx, tenant, counters), counterKey)
+  // Where adjustments add up to nothing none is looked for but by the job, which comes by within seconds.
+  const mayEnd = ending || rows.some(({ adjustments }) => adjustments !== 0n)
+  const adjustments = Map.groupBy(mayEnd ? await endingAdjustments(tx, tenant, counters) : [], counterKey)
   const books = new Map<string, Book>()
   for (const counter of rows) {
     const key = counterKey(counter)
@@ -67,6 +82,26 @@ export async function openBooks(
     if (made.has(key)) takeOver(book, await overlapping(tx, tenant, counter), nowMs)
   }
   return books
+}
+
+async function lockOrMake(
+  tx: Tx,
+  tenant: string,
+  counters: readonly CounterName[],
+  declared: ReadonlyMap<string, Declared>,
+  nowMs: number,
+): Promise<{ made: Set<string>; rows: CounterRow[] }> {
+  const isKnown = counters.every((name) => knownCounters.has(knownKey(tenant, name)))
+  const made = isKnown ? new Set<string>() : await makeCounters(tx, tenant, counters, declared, nowMs)
+  const rows = await lockCounters(tx, tenant, counters)
+  if (rows.length < counters.length) {
+    for (const name of counters) knownCounters.delete(knownKey(tenant, name))
+    return lockOrMake(tx, tenant, counters, declared, nowMs)
+  }
+  if (knownCounters.size + rows.length > knownCountersMax) knownCounters.clear()
+  // What this transaction made may not be kept.
+  for (const row of rows) if (!made.has(counterKey(row))) knownCounters.add(knownKey(tenant, row))
+  return { made, rows }
 }
 
 /** In the order of their keys, so that two transactions that make the same ones do not wait for each other in a circle. */
@@ -140,8 +175,7 @@ async function overlapping(tx: Tx, tenant: string, counter: CounterName): Promis
 
 /** Writes what a transaction changed. The counters of all of it are locked by this transaction. */
 export async function writeChanges(tx: Tx, tenant: string, changes: Changes): Promise<void> {
-  await writeCounters(tx, tenant, changes)
-  await writeLeases(tx, tenant, changes)
+  await writeSums(tx, tenant, changes)
   await writePosted(tx, tenant, changes.posted)
   for (const row of changes.adjustments) await writeAdjustment(tx, tenant, row)
   const entries = changes.entries.map((entry) => entryColumns(tenant, entry))
@@ -149,37 +183,15 @@ export async function writeChanges(tx: Tx, tenant: string, changes: Changes): Pr
     await tx.insert(ledgerEntry).values(entries.slice(at, at + entriesPerStatement))
 }
 
-async function writeCounters(tx: Tx, tenant: string, { counters }: Changes) {
+/** Counters and leases in one statement; leases in the order in which batches of records lock them. */
+async function writeSums(tx: Tx, tenant: string, { counters, leases }: Changes): Promise<void> {
   if (counters.length === 0) return
-  const rows = counters.map(({ limit, adjustments, committed, overruns, released, carriedAtMs, ...name }) => ({
-    ...name,
-    ...amounts({ limit, adjustments, committed, overruns, released }),
-    carried: dateText(carriedAtMs),
-  }))
   await tx.execute(sql`
-    update budget_counter c set limit_amount = n."limit", adjustments = n.adjustments, committed = n.committed,
-      overruns = n.overruns, released = n.released, carried_at = n.carried
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as n(budget text, subject text, "from" bigint, "to" bigint,
-      "limit" numeric, adjustments numeric, committed numeric, overruns numeric, released numeric, carried timestamptz)
-    where c.tenant = ${tenant} and c.budget = n.budget and c.subject = n.subject
-      and c.window_from = n."from" and c.window_to = n."to"`)
-}
-
-/** In the order in which batches of records lock them. */
-async function writeLeases(tx: Tx, tenant: string, { leases }: Changes) {
-  if (leases.length === 0) return
-  const rows = leases.map(
-    ({ granted, returned, overrun, aged, createdAtMs, agedAtMs, writtenOffAtMs, posted: _, ...name }) => ({
-      ...name,
-      ...amounts({ granted, returned, overrun, aged }),
-      ...{ created: dateText(createdAtMs), aged_at: dateText(agedAtMs), written: dateText(writtenOffAtMs) },
-    }),
-  )
-  await tx.execute(sql`
+    with c as (${updateCounters(tenant, counters)})
     insert into lease (tenant, budget, subject, window_from, window_to, instance, epoch, rolling, created_at,
       granted, returned, overrun, aged, aged_at, written_off_at)
     select ${tenant}, budget, subject, "from", "to", instance, epoch, rolling, created, granted, returned, overrun, aged, aged_at, written
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as n(budget text, subject text, "from" bigint, "to" bigint,
+    from jsonb_to_recordset(${JSON.stringify(leases.map(leaseColumns))}::jsonb) as n(budget text, subject text, "from" bigint, "to" bigint,
       instance text, epoch bigint, rolling boolean, created timestamptz, granted numeric, returned numeric, overrun numeric,
       aged numeric, aged_at timestamptz, written timestamptz)
     order by budget, subject, "from", "to", instance, epoch
@@ -187,6 +199,37 @@ async function writeLeases(tx: Tx, tenant: string, { leases }: Changes) {
       granted = excluded.granted, returned = excluded.returned, overrun = excluded.overrun, aged = excluded.aged,
       aged_at = excluded.aged_at, written_off_at = excluded.written_off_at`)
 }
+
+function updateCounters(tenant: string, counters: readonly CounterRow[]): SQL {
+  const rows = counters.map(({ limit, adjustments, committed, overruns, released, carriedAtMs, ...name }) => ({
+    ...name,
+    ...amounts({ limit, adjustments, committed, overruns, released }),
+    carried: dateText(carriedAtMs),
+  }))
+  return sql`
+    update budget_counter c set limit_amount = n."limit", adjustments = n.adjustments, committed = n.committed,
+      overruns = n.overruns, released = n.released, carried_at = n.carried
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as n(budget text, subject text, "from" bigint, "to" bigint,
+      "limit" numeric, adjustments numeric, committed numeric, overruns numeric, released numeric, carried timestamptz)
+    where c.tenant = ${tenant} and c.budget = n.budget and c.subject = n.subject
+      and c.window_from = n."from" and c.window_to = n."to"`
+}
+
+const leaseColumns = ({
+  granted,
+  returned,
+  overrun,
+  aged,
+  createdAtMs,
+  agedAtMs,
+  writtenOffAtMs,
+  posted: _,
+  ...name
+}: LeaseRow) => ({
+  ...name,
+  ...amounts({ granted, returned, overrun, aged }),
+  ...{ created: dateText(createdAtMs), aged_at: dateText(agedAtMs), written: dateText(writtenOffAtMs) },
+})
 
 async function writePosted(tx: Tx, tenant: string, posted: Changes['posted']) {
   for (const { lease: name, amount } of posted)
