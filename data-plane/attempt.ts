@@ -157,8 +157,13 @@ export function settle(attempt: Attempt, ending: Ending, ledger: Ledger): void {
   attempt.settled = { meters, cost, postings: ledger.post(attempt.reservation, cost) }
 }
 
+/** What a provider does not say of the tier is taken to be as it was asked. */
+const askedTier = ({ serviceTier }: TokenCeiling) =>
+  serviceTier && 'name' in serviceTier ? serviceTier.name : undefined
+
 function chargeOf({ prices, ceiling, decoder }: Attempt): Priced {
-  const { usage, hiddenOutput, outputBytes, serviceTier } = decoder.facts
+  const { usage, hiddenOutput, outputBytes } = decoder.facts
+  const serviceTier = decoder.facts.serviceTier ?? askedTier(ceiling)
   if (usage) return price(prices, usage, serviceTier)
   return hiddenOutput
     ? priceCeiling(prices, ceiling)

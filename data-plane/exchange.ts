@@ -177,7 +177,15 @@ export class Exchange {
       const why = limited.refused
       const passes = why === 'rate_limited' || why === 'concurrency_exceeded'
       return passes && this.itinerary!.passOver(why) ? this.attempt() : this.refuse(limited)
-    })
+    }, this.voiding(reservation))
+  }
+
+  /** A bug met while money is held gives it back first. */
+  private voiding(reservation: Reservation): (error: unknown) => never {
+    return (error) => {
+      this.ports.ledger.void(reservation)
+      throw error
+    }
   }
 
   private begin(prepared: Prepared, reservation: Reservation): UpstreamRequest | 'refuse' {
@@ -301,7 +309,7 @@ export class Exchange {
     const attempt = this.served!
     const itinerary = this.itinerary!
     const { route } = itinerary
-    if (this.clientLeft) return this.abandon(attempt)
+    if (this.clientLeft) return this.abandon(attempt, error)
     this.endAttempt(attempt, error.cause)
     this.settle(attempt, error.free ? 'free' : 'charged')
     noteFailed(this.breakers, attempt.target, error.cause, route, this.ports.clock.now())
@@ -409,10 +417,10 @@ export class Exchange {
   }
 
   /** Cut off since the client left: nothing is said of the target, and what was sent is charged. */
-  private abandon(attempt: Attempt): 'refuse' {
+  private abandon(attempt: Attempt, { free }: UpstreamError): 'refuse' {
     this.endAttempt(attempt, null)
     noteFailed(this.breakers, attempt.target, null, this.itinerary!.route, this.ports.clock.now())
-    this.settle(attempt, 'charged')
+    this.settle(attempt, free ? 'free' : 'charged')
     return 'refuse'
   }
 

@@ -507,6 +507,7 @@ describe('what a request may cost', () => {
       },
     })
     upstream.otherwise(answers.chat({ usage: used(10, 5), extra: { service_tier: 'priority' } }))
+    upstream.next(answers.chat({ usage: used(10, 5), extra: { service_tier: 'priority' } }), said())
     expect((await gateway.chat(hello)).headers.get('x-sluice-cost')).toBe('0.0006')
     const streamed = await gateway.chat({ ...hello, stream: true, service_tier: 'priority' })
     await streamed.text()

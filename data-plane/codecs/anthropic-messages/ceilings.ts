@@ -77,8 +77,11 @@ function dearTwice({ speed, inference_geo: geo }: Json): Unbounded | undefined {
 /** The API's own instructions, where there are tools or a schema (Claude documentation, "Tool use", "Pricing": some 350). */
 export const instructionTokens = 1_000
 
+const unseen: readonly string[] = ['mcp_servers', 'container', 'thread', 'compaction', 'context_management']
+
 /** Infinite where something cannot be bounded by what is seen. */
 function inputBound(body: Json, model: RunningModel): number {
+  if (unseen.some((key) => body[key] != null)) return Number.POSITIVE_INFINITY
   const { tokensPerMessage, tokensPerTool } = model.bounds
   const messages = sum(body.messages, ({ content }) => tokensPerMessage + contentBound(content, model))
   const tools = sum(body.tools ?? [], (tool) => tokensPerTool + toolBound(tool))

@@ -4,8 +4,8 @@ import type { TokenCeiling, Unbounded } from '../codec.ts'
 import type { Json } from '../json.ts'
 import type { ResponsesRequest } from './request.ts'
 
-/** Members that bring in what is not seen here: stored responses and conversations. */
-const unseen = ['previous_response_id', 'conversation'] as const
+/** Members that bring in what is not seen here: stored responses, prompts and conversations. */
+const unseen = ['previous_response_id', 'conversation', 'prompt'] as const
 
 /** Items and parts whose text is all there is to them; anything else may bring in more than is seen. */
 const plain = new Set(
