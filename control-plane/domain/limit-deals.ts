@@ -15,7 +15,7 @@ export const isSettled = ({ waiting }: Pick<Deal, 'waiting'>) => waiting.length 
  */
 export function dealAgain(known: Deal | undefined, there: readonly string[]): Deal {
   const target = [...there].sort()
-  if (!known) return { deal: 1, target, holders: [], waiting: [], fresh: true }
+  if (!known) return settled({ deal: 1, target, holders: [], waiting: [], fresh: true })
   const isThere = (instance: string) => there.includes(instance)
   const holders = known.holders.filter(isThere)
   if (target.length === known.target.length && target.every((one, at) => one === known.target[at]))
