@@ -11,7 +11,7 @@ import type { Moment } from './moment.ts'
 import { Reports } from './reports.ts'
 import type { LeaseReservation } from './reservation.ts'
 import { shortageHere, sourcesFor, takeFrom } from './reserving.ts'
-import { askAhead, giveBackUnusable, noteGrant, noteRecall, tickCounter } from './upkeep.ts'
+import { askAhead, giveBackUnusable, noteGrant, noteRecall, noteRenewed, tickCounter } from './upkeep.ts'
 import type { Funding, Waiter } from './waiter.ts'
 import { WaitingLine } from './waiting-line.ts'
 
@@ -194,6 +194,7 @@ export class PlaneBook {
     }
     const call = this.#calls.end(answer.call)
     if (call) this.#line.answered(answer, call, now)
+    if (call?.kind === 'renew') for (const held of call.counters) noteRenewed(held, now)
     this.wantsTurn = true
   }
 

@@ -12,6 +12,8 @@ const idleMs = 15_000
 /** Money beyond the need is given back at most so often. */
 const trimEveryMs = 5_000
 const renewEveryMs = 1_000
+/** Where asking ahead brought too little. */
+const renewAgainMs = 5_000
 const nextEveryMs = 5_000
 
 /**
@@ -34,6 +36,13 @@ export function tickCounter(held: HeldCounter, now: Moment, elapsedMs: number, i
 export function noteGrant(held: HeldCounter, now: Moment): void {
   held.trimAfterMs = now.atMs + trimEveryMs
   if (held.lastUsedMs === 0) held.lastUsedMs = now.atMs
+}
+
+/** What was asked for ahead has come, or not: where it is still too little, there is not more. */
+export function noteRenewed(held: HeldCounter, now: Moment): void {
+  const lease = held.leaseAt(now)
+  const unspent = lease ? lease.granted - lease.returned - lease.posted : 0n
+  if (unspent < held.demand.over(horizonMs / 3)) held.renewAfterMs = now.atMs + renewAgainMs
 }
 
 /** There is not enough for those who wait: nothing is asked ahead for a while. */

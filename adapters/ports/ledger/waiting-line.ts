@@ -156,7 +156,7 @@ export class WaitingLine {
       // Granted more than once and still not served: the rest of its patience is for what comes free.
       if (waiter.asks >= asksMax) continue
       const isLast = now.atMs >= waiter.lastAtMs
-      const kind = waiter.wasAsked && !isLast ? 'park' : 'ask'
+      const kind = waiter.wasAsked && !isLast && !waiter.isFunded ? 'park' : 'ask'
       if (lacking.some(({ under }) => under[kind] !== 0)) continue
       const waitMs = kind === 'park' ? Math.ceil(waiter.lastAtMs - now.atMs) : 0
       this.#askFor(waiter, kind, lacking, waitMs, now)
