@@ -190,7 +190,8 @@ export class PlaneSession {
   #beginLeaseCall(call: LeaseCall): Fault | undefined {
     if (this.#leaseCalls >= leaseCallsMax)
       return { code: 'too_large', reason: 'More lease calls wait for an answer than may.' }
-    if (!this.instance.serves.includes(call.tenant))
+    // One that it served before may still get its money back.
+    if (call.wants.length > 0 && !this.instance.serves.includes(call.tenant))
       return { code: 'leases', reason: 'It asked for money of a tenant that it does not serve.' }
     this.#leaseCalls += 1
     this.#guarded(this.#answerLeaseCall(call)).finally(() => {

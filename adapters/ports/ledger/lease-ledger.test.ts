@@ -11,6 +11,7 @@ import type { LeaseCall } from '../../../schema/link-lease.ts'
 import { formatAmount } from '../../../schema/money.ts'
 import { systemClock } from '../clock-system.ts'
 import { JournalRecorder } from '../journal/recorder.ts'
+import { underWayMax } from './call-window.ts'
 import { LeaseLedger } from './lease-ledger.ts'
 
 const tenant = mintId('tenant')
@@ -186,6 +187,19 @@ describe('a gateway’s ledger', () => {
     expect(calls).toMatchObject([{ tenant: other, whole: true, leases: [], wants: [] }])
   })
 
+  it('has no more calls under way than a control plane takes, however many tenants there are', async () => {
+    const { ledger, journal } = await start()
+    ledger.serve(new Map(Array.from({ length: 300 }, (_, at) => [`ten_${at}`, new Set<string>()])))
+    const calls = link({ ledger, journal }, 1)
+    await until(() => calls.length > 0)
+    expect(calls).toHaveLength(underWayMax)
+    for (let at = 0; at < 300; at++) {
+      const { call, tenant: of } = calls[at]!
+      ledger.answered({ type: 'leaseAnswer', call, tenant: of, leases: [], refused: null, short: [] })
+    }
+    expect(new Set(calls.map(({ tenant: of }) => of)).size).toBe(300)
+  })
+
   it('gives back the money of a tenant that it no longer serves', async () => {
     const { ledger, journal } = await start()
     ledger.serve(new Map([[tenant, new Set(['bud_a'])]]))
@@ -194,6 +208,7 @@ describe('a gateway’s ledger', () => {
     ledger.serve(new Map())
     await until(() => calls.some(({ leases }) => leases[0]?.returned === formatAmount(100n)))
     expect(ledger.money).toEqual([{ tenant, held: 0n, reserved: 0n }])
+    expect(await ledger.fund(need(1n))).toMatchObject({ reason: 'UNREACHABLE' })
   })
 
   it('goes by the control plane’s clock once it is measured', async () => {

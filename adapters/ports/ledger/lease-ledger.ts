@@ -1,6 +1,7 @@
 import type { Clock, Ledger, Reservation, ReservationNeed, Shortage } from '../../../data-plane/ports.ts'
 import type { RecordPosting } from '../../../schema/flight-record.ts'
 import type { LeaseAnswer, LeaseCall, LeaseRecall } from '../../../schema/link-lease.ts'
+import { CallWindow } from './call-window.ts'
 import { ControlClock } from './control-clock.ts'
 import type { LeaseRoom } from './holdings.ts'
 import type { LeaseFrame, LeaseTotals } from './lease-frame.ts'
@@ -52,7 +53,7 @@ export class LeaseLedger implements Ledger, LinkedLedger {
   readonly #settled = new Map<string, LeaseReservation[]>()
   readonly #due = new Set<PlaneBook>()
   readonly #wakes = new Map<PlaneBook, number>()
-  #link: { epoch: number; send: (call: LeaseCall) => void } | undefined
+  #link: { epoch: number; calls: CallWindow } | undefined
   #isTurning = false
   #calls = 0
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -142,7 +143,7 @@ export class LeaseLedger implements Ledger, LinkedLedger {
   }
 
   linkOpened(epoch: number, send: (call: LeaseCall) => void): void {
-    this.#link = { epoch, send }
+    this.#link = { epoch, calls: new CallWindow(send) }
     for (const book of this.#books.values()) {
       book.linkOpened(epoch)
       this.#attend(book)
@@ -159,6 +160,7 @@ export class LeaseLedger implements Ledger, LinkedLedger {
 
   answered(answer: LeaseAnswer): void {
     const book = this.#bookOf(answer.tenant)
+    this.#link?.calls.answered(answer.call)
     book.answered(answer, this.#clock.now())
     this.#attend(book)
   }
@@ -237,7 +239,7 @@ export class LeaseLedger implements Ledger, LinkedLedger {
         book.durable(frames)
         this.#attend(book)
       })
-    for (const call of calls) this.#link?.send(call)
+    for (const call of calls) this.#link?.calls.push(call)
     for (const sentence of incidents) this.#log('warn', sentence)
     this.#wakes.set(book, wakeAtMs)
     this.#wakeAt(wakeAtMs, now.atMs)

@@ -65,6 +65,7 @@ export class PlaneBook {
   #epoch: number
   #isLinked = false
   #isDraining = false
+  #isServed = true
   #tickedMs = Number.NEGATIVE_INFINITY
 
   constructor({ tenant, epoch, leases, nextCall, room = { left: leasesMax } }: PlaneBookOptions) {
@@ -104,7 +105,7 @@ export class PlaneBook {
   fund(need: ReservationNeed, now: Moment, settle: (funding: Funding) => void): Waiter | undefined {
     const funding = this.reserve(need, now)
     if ('ceiling' in funding) settle(funding)
-    else if (!this.#isLinked || this.#isDraining) settle({ ...funding, reason: 'UNREACHABLE' })
+    else if (!this.#mayAsk) settle({ ...funding, reason: 'UNREACHABLE' })
     else {
       this.wantsTurn = true
       return this.#line.join(need, now, settle)
@@ -229,6 +230,7 @@ export class PlaneBook {
 
   /** The budgets that there are now; null = the tenant is not served here. Money of all others is given back. */
   budgetsAre(budgets: ReadonlySet<string> | null): void {
+    this.#isServed = budgets !== null
     for (const held of this.#holdings.counters()) {
       held.isGone = !budgets?.has(held.budget)
       if (held.isGone) this.#attend(held)
@@ -314,11 +316,15 @@ export class PlaneBook {
 
   #call(now: Moment): void {
     this.#reports.tellAll(this.#holdings.leases(), now)
-    if (!this.#isDraining) {
+    if (this.#mayAsk) {
       this.#line.ask(now)
       askAhead([...this.#due], this.#calls, now)
     }
     this.#reports.tellNews(this.#due, now)
+  }
+
+  get #mayAsk(): boolean {
+    return this.#isLinked && this.#isServed && !this.#isDraining
   }
 
   /** What is new of totals, each once. */

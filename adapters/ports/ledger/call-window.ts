@@ -1,0 +1,37 @@
+import type { LeaseCall } from '../../../schema/link-lease.ts'
+
+/** Calls of one link without an answer: half of what a control plane takes. */
+export const underWayMax = 128
+/** Calls that wait to be sent; one that is dropped is taken for lost, and its book reports anew. */
+const queuedMax = 20_000
+
+/** The calls of one link: so many at a time, those that ask for money before those that only report. */
+export class CallWindow {
+  readonly #send: (call: LeaseCall) => void
+  readonly #underWay = new Set<number>()
+  readonly #asks: LeaseCall[] = []
+  readonly #reports: LeaseCall[] = []
+
+  constructor(send: (call: LeaseCall) => void) {
+    this.#send = send
+  }
+
+  push(call: LeaseCall): void {
+    const queue = call.wants.length > 0 ? this.#asks : this.#reports
+    if (queue.length < queuedMax) queue.push(call)
+    this.#pump()
+  }
+
+  answered(call: number): void {
+    if (this.#underWay.delete(call)) this.#pump()
+  }
+
+  #pump(): void {
+    while (this.#underWay.size < underWayMax) {
+      const call = this.#asks.shift() ?? this.#reports.shift()
+      if (!call) return
+      this.#underWay.add(call.call)
+      this.#send(call)
+    }
+  }
+}
