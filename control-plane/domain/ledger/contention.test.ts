@@ -24,7 +24,7 @@ afterAll(async () => {
 })
 
 const instances = 8
-const rounds = 4
+const rounds = 2
 
 async function fleetOf(owner: Actor): Promise<Plane[]> {
   const enrolled = await dataPlaneEnroll(ctx, owner, { idempotencyKey: 'fleet', name: 'edge', adapter: 'STANDALONE' })
