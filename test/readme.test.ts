@@ -32,6 +32,7 @@ async function run(line: string): Promise<{ code: number; out: string }> {
     .replaceAll('.sluice/', `${folder}/data/`)
     .replaceAll('localhost:8080/v1', sluice.running.gateway.replace('http://', ''))
     .replaceAll('sluice.yaml', join(folder, 'sluice.yaml'))
+    .replaceAll('budget.yaml', join(folder, 'budget.yaml'))
     .replaceAll('npx --yes bun', 'bun')
   const env = {
     ...sluice.env,
@@ -48,7 +49,8 @@ describe('the README', () => {
     const { code, out } = await run(line)
     expect(code).toBe(0)
     if (line.startsWith('curl')) expect(JSON.parse(out).choices[0].message.content).toBe('Hello, Sluice!')
-    if (line.includes(' apply ')) expect(out.toLowerCase()).toContain('no change')
+    if (line.includes('apply -f sluice.yaml')) expect(out.toLowerCase()).toContain('no change')
+    if (line.includes('budget watch')) expect(out).toMatch(/^demo .* of 5\.00 USD/m)
   })
 
   it('names only scripts that there are', () => {

@@ -22,21 +22,27 @@ export async function budgetFindings(client: Client): Promise<Finding[]> {
   const recovery = await client.ask<{ tenant: { budgetsRecoveringSince: string | null } }>(recoveryDocument)
   if (isFailed(recovery)) return [failureOf('budget', recovery)]
   const counters = budgets.flatMap((budget) =>
-    budget.balances.nodes.map((balance) => ({ name: counterName(budget, balance), ...figuresOf(balance) })),
+    budget.balances.nodes.map((balance) => {
+      return { name: counterName(budget, balance), hard: budget.onExhausted !== 'WARN', ...figuresOf(balance) }
+    }),
   )
   const overrun = counters.filter(({ overruns }) => overruns !== 0n).map(({ name }) => name)
-  const exhausted = counters.filter(({ available, leased }) => available + leased <= 0n).map(({ name }) => name)
+  const exhausted = counters
+    .filter(({ hard, available, leased }) => hard && available + leased <= 0n)
+    .map(({ name }) => name)
   return [
     ok('budget', `${budgets.length} declared`),
     ...recovering(recovery.tenant.budgetsRecoveringSince),
     ...some(
+      'overrun',
       overrun,
-      'were overrun: a provider billed more than its model may cost',
+      'a provider billed more than its model may cost',
       'correct the bounds of the model, then `sluice budget adjust`',
     ),
     ...some(
+      'exhausted',
       exhausted,
-      'are exhausted: requests under them are not served as usual',
+      'requests are not served as usual',
       '`sluice budget adjust NAME +50 --reason …`, or wait for the next window',
     ),
   ]
@@ -53,8 +59,8 @@ const recovering = (since: string | null): Finding[] =>
         ),
       ]
 
-function some(names: readonly string[], what: string, wayOut: string): Finding[] {
+function some(state: string, names: readonly string[], what: string, wayOut: string): Finding[] {
   if (names.length === 0) return []
   const more = names.length > toldMax ? ` and ${names.length - toldMax} more` : ''
-  return [warn('budget', `${names.slice(0, toldMax).join(', ')}${more} ${what}`, wayOut)]
+  return [warn('budget', `${state}: ${names.slice(0, toldMax).join(', ')}${more}; ${what}`, wayOut)]
 }

@@ -1,5 +1,5 @@
 import type { Action, Budgets, Counter } from './budgets.ts'
-import { currencySign, formatMoney } from './format.ts'
+import { currencySign, roundMoney } from './format.ts'
 
 const rowsShown = 12
 
@@ -42,7 +42,7 @@ const consequences: Record<Action, string> = {
 }
 
 function Row({ counter, currency }: { counter: Counter; currency: string }) {
-  const { budget, subject, percent, exhausted, action, until, whole, used, available } = counter
+  const { budget, subject, percent, exhausted, action, until, whole, used, left } = counter
   const state = exhausted ? 'exhausted' : (percent ?? 100) >= 90 ? 'close' : ''
   const sign = currencySign(currency)
   return (
@@ -54,27 +54,28 @@ function Row({ counter, currency }: { counter: Counter; currency: string }) {
       <Bar counter={counter} />
       <span class="number share-of">
         {sign}
-        {formatMoney(used)}{' '}
+        {roundMoney(used)}{' '}
         <span class="served">
           of {sign}
-          {formatMoney(whole)}
+          {roundMoney(whole)}
         </span>
       </span>
-      <span class="number percent">{percent === null ? '' : `${percent} %`}</span>
+      <span class="number percent">{percentOf(counter)}</span>
       <span class="state">
-        {exhausted
-          ? consequences[action]
-          : `${sign}${formatMoney(available)} left${until ? `, until ${dayOf(until)}` : ''}`}
+        {exhausted ? consequences[action] : `${sign}${roundMoney(left)} left${until ? `, until ${dayOf(until)}` : ''}`}
       </span>
     </li>
   )
 }
 
+const percentOf = ({ percent, used }: Counter) =>
+  percent === null ? '' : percent === 0 && used > 0n ? '< 1 %' : `${percent} %`
+
 function Bar({ counter: { usedShare, leasedShare } }: { counter: Counter }) {
   const label = `${Math.round(usedShare / 10)} % spent, ${Math.round(leasedShare / 10)} % at gateways`
   return (
     <span class="bar" role="img" aria-label={label}>
-      <span class="spent" style={{ width: `${usedShare / 10}%` }} />
+      {usedShare > 0 && <span class="spent" style={{ width: `${usedShare / 10}%` }} />}
       <span class="leased" style={{ width: `${leasedShare / 10}%` }} />
     </span>
   )

@@ -50,7 +50,8 @@ export interface Counter {
   whole: bigint
   used: bigint
   leased: bigint
-  available: bigint
+  /** What may still be spent, at gateways or not yet. */
+  left: bigint
   /** Of the whole, in thousandths, 0 to 1000 together. */
   usedShare: number
   leasedShare: number
@@ -108,7 +109,7 @@ function counterOf(key: string, budget: DeclaredBudget, balance: Balance): Count
   const ends = budget.period !== 'LIFETIME' && budget.period !== 'ROLLING'
   return {
     ...{ key, budget: budget.name, subject: balance.resource?.name ?? balance.subject, action: budget.onExhausted },
-    ...{ whole, used, leased, available, usedShare },
+    ...{ whole, used, leased, left: available + leased, usedShare },
     until: ends ? balance.window.to : null,
     leasedShare: Math.min(1_000 - usedShare, shareOf(leased, whole)),
     percent: whole > 0n ? Number((used * 100n) / whole) : null,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseAmount } from '../../schema/money.ts'
-import { formatCount, formatMoney, splitAmount } from './format.ts'
+import { formatCount, formatMoney, roundMoney, splitAmount } from './format.ts'
 
 const amount = (text: string) => parseAmount(text)!
 
@@ -14,6 +14,16 @@ describe('figures on the page', () => {
   it('drops the fine decimals where they say nothing', () => {
     expect(formatMoney(amount('0.000037'))).toBe('0.000037')
     expect(formatMoney(amount('100.123456'))).toBe('100.12')
+  })
+
+  it('rounds to cents where sums are compared with limits, and never to nothing', () => {
+    expect(['12.345', '0.999', '0.004', '0', '-0.305'].map((text) => roundMoney(amount(text)))).toEqual([
+      '12.35',
+      '1.00',
+      '0.004000',
+      '0.00',
+      '−0.31',
+    ])
   })
 
   it('counts exactly below a million', () => {

@@ -14,6 +14,14 @@ export function formatMoney(amount: bigint): string {
   return amount >= 100n * unit ? whole : `${whole}${fine}`
 }
 
+/** Money where the fine decimals are of no matter: two, but as many as tell something below a hundredth. */
+export function roundMoney(amount: bigint): string {
+  const cent = unit / 100n
+  if (amount < cent && amount > -cent) return amount === 0n ? '0.00' : formatMoney(amount)
+  const half = amount < 0n ? -cent / 2n : cent / 2n
+  return splitAmount(((amount + half) / cent) * cent).whole
+}
+
 function grouped(value: bigint): string {
   return value.toString().replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f')
 }

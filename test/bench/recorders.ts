@@ -14,6 +14,8 @@ const ackEveryMs = 50
 export interface BenchRecorder {
   recorder: Recorder
   backlog: () => number
+  /** Where there is one: a ledger keeps its leases in it. */
+  journal?: JournalRecorder
 }
 
 /** Every draft is made, and dropped. */
@@ -31,7 +33,7 @@ export async function journalRecorder(dataDir: string, tenant: string): Promise<
   let durable = 0
   recorder.onDurable(() => durable++)
   setInterval(() => recorder.acked({ tenant, epoch, sequence: durable - 1, hash: chainStart }), ackEveryMs)
-  return { recorder, backlog: () => recorder.backlog }
+  return { recorder, backlog: () => recorder.backlog, journal: recorder }
 }
 
 /** All the work of a recorder, and no wait for it. */

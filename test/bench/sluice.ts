@@ -9,6 +9,8 @@ export interface Parts {
   timed?: boolean
   /** What the provider speaks; chat completions unless said otherwise. */
   codec?: 'OPENAI_CHAT' | 'ANTHROPIC_MESSAGES'
+  /** Budgets at four levels and two rate limits, none of them ever reached. */
+  governed?: boolean
   /** A process of its own, though another has the same parts. */
   apart?: string
 }
@@ -22,6 +24,7 @@ export async function sluice(bed: Bed, parts: Parts = {}): Promise<Subject> {
       BENCH_DATA_DIR: bed.folder('journal'),
       BENCH_RECORDER: parts.recorder ?? 'journal',
       ...(parts.codec && { BENCH_CODEC: parts.codec }),
+      ...(parts.governed && { BENCH_GOVERNED: '1' }),
       ...(parts.timed && { BENCH_TIMED: '1' }),
     })
     const headers = { authorization: `Bearer ${said.key}` }

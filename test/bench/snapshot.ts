@@ -5,15 +5,17 @@ import type { Codec } from '../../schema/config/index.ts'
 import { mintId } from '../../schema/ids.ts'
 import { hashKey, mintKey, packKeys } from '../../schema/key-table.ts'
 import type { SnapshotConfig } from '../../schema/snapshot.ts'
+import type { SnapshotBudget } from '../../schema/snapshot-budget.ts'
 import { alias, upstreamModel } from './payload.ts'
 
 /** A small tenant as a gateway runs it: one priced model at one provider behind one alias, and a key. */
 export function benchSnapshot(
   upstream: string,
   codec: Codec = 'OPENAI_CHAT',
-): { set: RunningSet; key: string; tenant: string } {
+  governed = false,
+): { set: RunningSet; key: string; tenant: string; budgets: readonly SnapshotBudget[] } {
   const key = mintKey('slk')
-  const config = configOf(upstream, codec)
+  const config = governed ? withBounds(configOf(upstream, codec)) : configOf(upstream, codec)
   const row = { hash: hashKey(key), apiKey: mintId('apiKey'), grant: 0, revoked: false, expiresAtMs: null }
   const snapshot = buildRunning({
     tenant: config.tenant.id,
@@ -27,7 +29,40 @@ export function benchSnapshot(
   if ('unreadable' in snapshot) throw new Error(snapshot.unreadable)
   const overlay = new KeyOverlay()
   const tenant = runningTenant(snapshot, overlay, new Freshness(Date.now(), () => performance.now()))
-  return { set: runningSet([{ tenant, overlay }]), key, tenant: config.tenant.id }
+  return { set: runningSet([{ tenant, overlay }]), key, tenant: config.tenant.id, budgets: config.budgets }
+}
+
+/** Budgets of the tenant, the team, the project and each person in it, and limits on requests and tokens: none is ever reached. */
+function withBounds(config: SnapshotConfig): SnapshotConfig {
+  const { team, project } = config.grants[0]!
+  const rule = { period: 'MONTH' as const, windowMs: null, timeZone: 'UTC', anchorMs: null }
+  const action = { onExhausted: 'BLOCK' as const, downgradeTo: null, waitForFundsMs: 1_000, rule }
+  const budget = (name: string, scope: SnapshotBudget['scope'], per: SnapshotBudget['per'] = null): SnapshotBudget => {
+    return { id: mintId('budget'), name, scope, per, ...action }
+  }
+  const inTeam = { kind: 'TEAM' as const, id: team! }
+  const inProject = { kind: 'PROJECT' as const, id: project! }
+  const limit = {
+    scope: inProject,
+    per: null,
+    mode: 'ENFORCE' as const,
+    windowMs: 60_000,
+    limit: 1_000_000_000_000,
+    burst: 0,
+  }
+  return {
+    ...config,
+    budgets: [
+      budget('tenant', { kind: 'TENANT' }),
+      budget('team', inTeam),
+      budget('project', inProject),
+      budget('person', inProject, 'PRINCIPAL'),
+    ],
+    rateLimits: [
+      { ...limit, id: mintId('rateLimit'), name: 'requests', unit: 'REQUESTS' },
+      { ...limit, id: mintId('rateLimit'), name: 'tokens', unit: 'TOKENS' },
+    ],
+  }
 }
 
 function configOf(upstream: string, codec: Codec): SnapshotConfig {

@@ -14,6 +14,12 @@ name: page
 lines:
   - { model: model/echo, meter: INPUT_TOKENS, amount: "1", per: 100 }
   - { model: model/echo, meter: OUTPUT_TOKENS, amount: "2", per: 100 }
+---
+kind: Budget
+name: page-month
+scope: project/default
+limit: { amount: "250", currency: USD }
+period: MONTH
 `
 
 let folder: string
@@ -66,8 +72,10 @@ describe('the dashboard', () => {
   it('opens by its one-time link, shows what is spent as it is spent, and asks nobody else for anything', async () => {
     await shows('live')
     await shows('$0.000000')
+    await shows('page-month$0.00of$250.000%$250.00left')
     await spendOneWord(2)
     await shows('$0.060000')
+    await shows('page-month$0.06of$250.00<1%$249.94left')
     expect(foreign).toEqual([])
   })
 
@@ -83,6 +91,11 @@ describe('the dashboard', () => {
     expect(Number(spend.total.amount)).toBeCloseTo(0.33, 12)
     await page.waitForTimeout(1_000)
     await shows('$0.330000')
+  })
+
+  it('shows a budget grow as somebody adjusts it', async () => {
+    await sluice.command('budget', 'adjust', 'page-month', '+50', '--reason', 'a test')
+    await shows('of$300.00')
   })
 
   it('does not open a second time by the same link', async () => {

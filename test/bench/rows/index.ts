@@ -1,5 +1,6 @@
 import type { Row } from '../row.ts'
 import { bareRows } from './bare.ts'
+import { budgetRows } from './budgets.ts'
 import { directRows } from './direct.ts'
 import { durabilityRows } from './durability.ts'
 import { latencyRows } from './latency.ts'
@@ -19,6 +20,7 @@ export const rows: Row[] = [
   ...nginxRows,
   ...portkeyRows,
   ...sluiceRows,
+  ...budgetRows,
   ...translatedRows,
   ...latencyRows,
   ...durabilityRows,
