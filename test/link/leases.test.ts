@@ -64,14 +64,15 @@ describe('a lease call', () => {
     expect(domain.refusals).toEqual([{ instance, code: 'too_large', times: 1 }])
   })
 
-  it('that cannot be true, or is of a tenant that it does not serve, ends the link and is audited', async () => {
+  it('that cannot be true, or asks for money of a tenant that it does not serve, ends the link and is audited', async () => {
     const { domain, control, link, instance, key } = await begin()
     domain.answerLease = async () => ({ fault: 'It reported a lease that was never granted.' })
     link.send(callOf(domain.tenant))
     expect((await link.wait('goodbye')).reason).toContain('never granted')
     expect(domain.refusals).toEqual([{ instance, code: 'leases', times: 1 }])
     const { link: second } = await open(control, instance, key)
-    second.send(callOf('ten_other'))
+    const want = { budget: 'bud_1', subject: null, missing: '1', perSecond: '0', next: false }
+    second.send(callOf('ten_other', { wants: [want] }))
     expect((await second.wait('goodbye')).reason).toContain('does not serve')
   })
 })
