@@ -27,6 +27,7 @@ export function openDesk(ctx: Context): LeaseDesk {
   }
   return {
     async call(link, message) {
+      if (!isStorable(message)) return { fault: 'It named a counter by what is no text.' }
       listen()
       const call = readCall(link, message)
       const lines = linesOf(message.tenant, call)
@@ -49,6 +50,13 @@ export function openDesk(ctx: Context): LeaseDesk {
     },
   }
 }
+
+/** PostgreSQL knows neither NUL nor half a character. */
+const isStorable = ({ leases, wants }: LeaseCall) =>
+  [...leases, ...wants].every(({ budget, subject }) => {
+    const name = budget + (subject ?? '')
+    return name.isWellFormed() && !name.includes('\0')
+  })
 
 const attempt = (ctx: Context, { tenant, whole }: LeaseCall, call: Call, recallMs: number | null) =>
   tryCall(ctx, tenant, call, { whole, recallMs })

@@ -238,6 +238,12 @@ describe('a lease call', () => {
     expect((await plane.ask({ missing: '1' })).refused).toBeNull()
   })
 
+  it('that names a counter by what cannot be stored is a fault of its link alone', async () => {
+    const { plane } = await house()
+    const message = plane.message({ subject: 'a\0', missing: '1' })
+    expect(await desk.call({ instance: plane.of.instance, epoch: plane.epoch }, message)).toHaveProperty('fault')
+  })
+
   it('of an older link is reported, and granted nothing', async () => {
     const { owner, plane } = await house()
     await plane.ask({ missing: '10' })
