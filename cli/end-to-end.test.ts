@@ -611,7 +611,7 @@ onExhausted: WARN
 
   it('of a provider are compared with its export: exit 2 where they differ', async () => {
     const bill = file('bill.csv', 'date,model,cost\n2026-01-01,nobody-1,0.5\n2026-01-02,nobody-1,0\n')
-    const { code, stdout, stderr } = await sluice(['spend', 'reconcile', '--file', bill])
+    const { code, stdout, stderr } = await sluice(['spend', 'reconcile', '--file', bill, '--provider', 'cloud'])
     expect([code, stdout]).toEqual([2, expect.stringContaining('only in the invoice')])
     expect(stderr).toContain('--map')
     const none = await sluice(['spend', 'reconcile', '--file', bill, '--from', '2026-01-02', '-o', 'json'])

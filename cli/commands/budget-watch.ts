@@ -91,15 +91,19 @@ class Watched {
     if (!found) return false
     const { nodes } = found.balances
     const at = nodes.findIndex(({ subject }) => subject === balance!.subject)
+    const before = nodes[at]
     if (at >= 0) nodes[at] = balance!
     else nodes.push(balance!)
-    return true
+    // What was read just before it was told is told once more.
+    return !before || textOf(before) !== textOf(balance!)
   }
 
   #isWanted({ handle, name }: Budget): boolean {
     return this.only === undefined || this.only === name || this.only === handle
   }
 }
+
+const textOf = ({ asOf: _, ...told }: Balance) => JSON.stringify(told)
 
 async function follow(
   { controlUrl, token, tenant }: Client,
