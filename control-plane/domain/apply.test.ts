@@ -236,6 +236,7 @@ describe('apply', () => {
           window: '1d',
         },
       ],
+      ['rateLimit', { name: 'l', scope: 'team/support', unit: 'REQUESTS', limit: 100, window: '1m' }],
       ['webhook', { name: 'pager', url: 'https://hooks.example/a?b=c', events: ['CONFIG_CHANGED'], paused: true }],
       [
         'alertRule',

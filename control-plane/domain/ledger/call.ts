@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { grantStatement, type LeaseAnswer, type LeaseCall } from '../../../schema/link-lease.ts'
+import { grantStatement, type LeaseAnswer, type LeaseCall, leasesPerMessageMax } from '../../../schema/link-lease.ts'
 import { formatAmount, parseAmount } from '../../../schema/money.ts'
 import type { Tx } from '../../db/database.ts'
 import type { Context } from '../context.ts'
@@ -9,7 +9,7 @@ import { type Call, countersOf, type Decision, type Desk, decide } from './decid
 import { askBack } from './recalls.ts'
 import { type LeaseName, type LeaseRow, leaseKey } from './rows.ts'
 import { beginRecovery, endRecovery, noteWhole, standingOf } from './standing.ts'
-import { leasesNamed, openBooks, writeChanges } from './store.ts'
+import { leasesNamed, openBooks, unsettledOf, writeChanges } from './store.ts'
 
 /** What one try of a call came to. */
 export type Tried = Decision | { fault: string }
@@ -56,7 +56,19 @@ async function decideOn(tx: Tx, ctx: Context, tenant: string, call: Call, whole:
   const counters = countersOf(call, { nowMs, declared, known: reported })
   const books = await openBooks(tx, tenant, counters, { declared, names: [...names, ...ownOf(call, counters)], nowMs })
   const isProven: Desk['isProven'] = (name, granted, mac) => isSame(mac, proofOf(ctx, tenant, name, granted))
-  return decide(call, { nowMs, standing, declared, books, known: reported, isProven })
+  const decided = decide(call, { nowMs, standing, declared, books, known: reported, isProven })
+  return whole && !isFault(decided) ? withForgotten(tx, tenant, instance, decided) : decided
+}
+
+/**
+ * Who has reported all that it holds is told what else is out to it: a grant that it never made durable, as in a crash between
+ * our answer and its disk. It takes such a lease as new, and gives it back.
+ */
+async function withForgotten(tx: Tx, tenant: string, instance: string, decided: Decision): Promise<Decision> {
+  const spoken = new Set(decided.leases.map(leaseKey))
+  const out = await unsettledOf(tx, tenant, instance, leasesPerMessageMax)
+  const forgotten = out.filter((row) => !spoken.has(leaseKey(row)))
+  return { ...decided, leases: [...decided.leases, ...forgotten].slice(0, leasesPerMessageMax) }
 }
 
 /** The leases that may be granted from, since a settled one is else not loaded. Of a ROLLING budget that is a new row. */

@@ -39,6 +39,8 @@ export interface Standing {
 export interface Shortage extends CounterName {
   missing: bigint
   available: bigint
+  /** All that could come free: where it is less than what is missing, waiting is in vain. */
+  reachable: bigint
 }
 
 /** Others hold money under a counter that is short. */
@@ -213,9 +215,12 @@ function shortagesOf(asked: Asked[], { books }: Desk): Shortage[] {
   const guarded = asked.filter(({ declared, missing }) => declared.guarded && missing > 0n)
   return [...Map.groupBy(guarded, ({ counter }) => counterKey(counter))].flatMap(([key, wants]) => {
     const missing = wants.reduce((sum, want) => sum + want.missing, 0n)
-    const { available } = books.get(key)!
+    const book = books.get(key)!
+    const { available } = book
     const { counter, window } = wants[0]!
-    return missing > available ? [{ ...counter, ...window, missing, available: available > 0n ? available : 0n }] : []
+    if (missing <= available) return []
+    const reachable = available + holders(book).reduce((sum, row) => sum + outstandingOf(row), 0n)
+    return [{ ...counter, ...window, missing, reachable, available: available > 0n ? available : 0n }]
   })
 }
 

@@ -87,6 +87,7 @@ async function takeTurn(
       const tried = await attempt(ctx, message, call, asked || !line ? null : message.waitMs + recallMsMax)
       if (leftMs <= 0 || 'fault' in tried || tried.refused !== 'SHORT') return tried
       if (!asked && tried.recalls.length === 0 && message.waitMs === 0) return tried
+      if (tried.short.some(({ missing, reachable }) => missing > reachable)) return tried
       asked = true
     }
     await turn.waited(untilMs - performance.now())

@@ -244,6 +244,23 @@ describe('a lease call', () => {
     expect(await desk.call({ instance: plane.of.instance, epoch: plane.epoch }, message)).toHaveProperty('fault')
   })
 
+  it('that reports everything hears of a grant that it never kept, so that it can give it back', async () => {
+    const { plane } = await house()
+    await plane.ask({ missing: '10' })
+    const lost = plane.lease!
+    plane.lease = undefined
+    plane.epoch = await openEpoch(ctx, plane.of.instance, hello)
+    const { leases } = await plane.ask({ whole: true })
+    expect(leases).toEqual([expect.objectContaining({ epoch: lost.epoch, granted: lost.granted })])
+  })
+
+  it('is refused at once where all that is out could not make up what is missing', async () => {
+    const { plane } = await house()
+    const beganMs = performance.now()
+    expect((await plane.ask({ missing: '101', waitMs: 30_000 })).refused).toBe('SHORT')
+    expect(performance.now() - beganMs).toBeLessThan(15_000)
+  })
+
   it('of an older link is reported, and granted nothing', async () => {
     const { owner, plane } = await house()
     await plane.ask({ missing: '10' })
