@@ -86,8 +86,9 @@ async function prepare(begun: Begun, folder: string, seed: number): Promise<Scen
     writeFileSync(file, text)
     await command(house, 'apply', '-f', file, '--yes')
   }
-  const { tenant } = await house.ask<{ tenant: { name: string } }>('{ tenant { name } }')
-  await declare(organisation(upstream.url, tenant.name))
+  const { tenant } = await house.ask<{ tenant: Tenant }>(tenantQuery)
+  const owners = tenant.members.nodes.filter(({ role }) => role === 'OWNER').map(({ principal }) => principal.name)
+  await declare(organisation(upstream.url, tenant.name, owners))
   const { ids, secrets } = await issueKeys(house)
   const tight = chance.between(0, 1) < 0.5
   const budgets = budgetsOf(tenant.name, ids, tight)
@@ -98,6 +99,12 @@ async function prepare(begun: Begun, folder: string, seed: number): Promise<Scen
   const limits = [{ fromMs: 0, limits: limitsOf(budgets, ids) }]
   return { ...begun, load, chance, budgets, limits, stranded: [], declare }
 }
+
+interface Tenant {
+  name: string
+  members: { nodes: { role: string; principal: { name: string } }[] }
+}
+const tenantQuery = '{ tenant { name members { nodes { role principal { name } } } } }'
 
 async function issueKeys(house: CrashHouse): Promise<{ ids: Map<string, string>; secrets: Map<string, string> }> {
   const ids = new Map<string, string>()

@@ -34,7 +34,6 @@ export class Judge {
   /** Of each counter's row: what may be spent under it, also where its limit was lowered below what is out. */
   readonly #roofs = new Map<string, bigint>()
   readonly #waiting = new Map<string, Waiting>()
-  #isDirty = true
 
   constructor(
     readonly store: Store,
@@ -45,15 +44,10 @@ export class Judge {
   ) {
     store.onWrite = (changes) => this.#written(changes)
     truth.onChange = (place) => this.#moved(place)
-  }
-
-  /** The books were changed in a way that no transaction does. */
-  dirty(): void {
-    this.#isDirty = true
+    truth.onBill = (place) => this.#billed(place)
   }
 
   #written({ leases, counters }: Changes): void {
-    this.#isDirty = true
     for (const row of leases) {
       const before = this.store.leases.get(leaseKey(row))
       if (before) this.#growing(before, row)
@@ -69,7 +63,7 @@ export class Judge {
 
   #unfenced(before: LeaseRow | undefined, row: LeaseRow): void {
     const rise = row.granted - (before?.granted ?? 0n)
-    const isSpent = row.granted === row.returned + row.posted
+    const isSpent = row.granted <= row.returned + row.posted
     if (rise <= 0n || isSpent || row.epoch === 0 || this.store.isRestoring) return
     const { epoch } = this.store.instances.get(row.instance)!
     if (row.epoch !== epoch) throw new Broken(`${money(rise)} was granted to epoch ${row.epoch}; the newest is ${epoch}`)
@@ -88,40 +82,36 @@ export class Judge {
 
   /** Everything that must hold between two steps. */
   check(): void {
-    if (!this.#isDirty) return
-    this.#isDirty = false
-    const sums = new Map<string, { committed: bigint; overruns: bigint; released: bigint; outstanding: bigint; posted: bigint }>()
-    for (const row of this.store.leases.values()) {
-      const key = row.rolling ? `${row.budget} ${row.subject} ring` : `${row.budget} ${row.subject} ${row.from} ${row.to}`
-      const sum = sums.get(key) ?? { committed: 0n, overruns: 0n, released: 0n, outstanding: 0n, posted: 0n }
-      sums.set(key, sum)
-      sum.committed += weightOf(row)
-      sum.overruns += row.overrun
-      sum.released += row.aged
-      sum.outstanding += row.granted - row.returned - row.posted
-      sum.posted += row.posted
+    for (const key of this.store.changed) {
+      const row = this.store.counters.get(key)
+      if (row) this.#closes(key, row)
     }
-    for (const row of this.store.counters.values()) this.#closes(row, sums)
+    this.store.changed.clear()
   }
 
-  #closes(row: CounterRow, all: Map<string, { committed: bigint; overruns: bigint; released: bigint; outstanding: bigint; posted: bigint }>) {
-    const rolling = this.store.declared.get(row.budget)?.rule.period === 'ROLLING'
-    const key = rolling ? `${row.budget} ${row.subject} ring` : `${row.budget} ${row.subject} ${row.from} ${row.to}`
-    const sums = all.get(key) ?? { committed: 0n, overruns: 0n, released: 0n, outstanding: 0n, posted: 0n }
+  #closes(key: string, row: CounterRow): void {
+    const sums = { committed: 0n, overruns: 0n, released: 0n, outstanding: 0n, posted: 0n }
+    for (const lease of this.store.leasesUnder(key)) {
+      sums.committed += weightOf(lease)
+      sums.overruns += lease.overrun
+      sums.released += lease.aged
+      sums.outstanding += lease.granted - lease.returned - lease.posted
+      sums.posted += lease.posted
+    }
     const { limit, adjustments, committed, overruns, released } = row
     const available = limit + adjustments - committed
     const left = limit + adjustments + overruns + released
     const right = available + sums.outstanding + sums.posted
     if (left !== right || committed !== sums.committed || overruns !== sums.overruns || released !== sums.released)
-      throw new Broken(`the books of ${counterKey(row)} do not close: ${money(left)} is not ${money(right)}`)
-    const roof = this.#roofs.get(counterKey(row))
+      throw new Broken(`the books of ${key} do not close: ${money(left)} is not ${money(right)}`)
+    const roof = this.#roofs.get(key)
     const most = limit + adjustments
     const held = roof !== undefined && roof < committed ? roof : committed
-    this.#roofs.set(counterKey(row), held > most ? held : most)
+    this.#roofs.set(key, held > most ? held : most)
   }
 
   /** The provider's bill is within what may be spent, in every window. */
-  #moved(place: Place): void {
+  #billed(place: Place): void {
     const { budget, subject } = place
     const declared = this.store.declared.get(budget)!
     if (declared.guarded)
@@ -131,6 +121,9 @@ export class Judge {
         const most = roof + this.truth.exceptionsOf(place)
         if (billed > most) throw new Broken(`${budget} ${subject ?? ''} is overrun by ${money(billed - most)} of ${money(roof)}`)
       }
+  }
+
+  #moved(place: Place): void {
     for (const waiting of this.#waiting.values()) this.#note(waiting, place)
   }
 
@@ -175,7 +168,7 @@ export class Judge {
 
   /** A limit was changed. */
   changed(budget: string): void {
-    for (const [key, sums] of this.truth.sums) if (sums.budget === budget) this.#moved(this.truth.sums.get(key)!)
+    for (const sums of this.truth.sums.values()) if (sums.budget === budget) this.#moved(sums)
   }
 
   /** Right only where under some counter the ceiling could not be borne at some moment since it was asked for. */
@@ -224,7 +217,7 @@ export class Judge {
 
   /** Nothing moves any more: nothing is out, and every counter is the sum of its records. */
   atRest(recordsArePlain: boolean): void {
-    this.#isDirty = true
+    for (const key of this.store.counters.keys()) this.store.changed.add(key)
     this.check()
     for (const row of this.store.leases.values()) {
       const out = row.granted - row.returned - row.posted

@@ -3,6 +3,7 @@ import type { LeaseReservation } from '../../adapters/ports/ledger/reservation.t
 import type { Waiter } from '../../adapters/ports/ledger/waiter.ts'
 import type { BudgetCounter, Shortage } from '../../data-plane/ports.ts'
 import type { RecordPosting } from '../../schema/flight-record.ts'
+import { formatAmount } from '../../schema/money.ts'
 import type { MachineClock } from './clock.ts'
 import type { Disk } from './disk.ts'
 import { type JournalEntry, type Replayed, replay } from './journal.ts'
@@ -137,8 +138,12 @@ export class PlaneProcess {
     this.watch.waits(request, ceiling)
     waiter = this.book.fund(need, moment, (funding) => {
       isSettled = true
-      if ('ceiling' in funding) this.#begin(request, nth, funding, spent, pending)
-      else this.#short(request, nth, ceiling, softer, funding, spent, pending)
+      // As a promise does: what comes of it happens after the book is done.
+      this.#later(0, () => {
+        if ('ceiling' in funding) this.#begin(request, nth, funding, spent, pending)
+        else this.#short(request, nth, ceiling, softer, funding, spent, pending)
+        this.#turn()
+      })
     })
     if (waiter && !isSettled && request.leavesAfterMs !== null && nth === 0)
       this.#later(request.leavesAfterMs, () => {
@@ -188,9 +193,11 @@ export class PlaneProcess {
       const charged = planned.unknown && cost < ceiling ? ceiling : cost
       const postings = this.book.post(reservation, charged)
       const all = [...spent, ...postings]
-      this.truth.settles(request.id, [], all)
-      const left = [...pending.filter((each) => !each.isReleased), reservation]
       const next = request.attempts[nth + 1]
+      // What it did not use comes free when the next attempt's intent, or the record, says so.
+      const kept = next && charged < ceiling ? reserved.map((each) => ({ ...each, amount: formatAmount(ceiling - charged) })) : []
+      this.truth.settles(request.id, kept, all)
+      const left = [...pending.filter((each) => !each.isReleased), reservation]
       if (next) this.#attempt(request, nth + 1, next.ceiling, 0, all, left)
       else this.#record(request, all, left)
       this.#turn()
@@ -199,6 +206,7 @@ export class PlaneProcess {
 
   #record(request: SimRequest, postings: readonly RecordPosting[], pending: readonly LeaseReservation[]): void {
     this.#append({ id: request.id, postings })
+    this.truth.settles(request.id, [], postings)
     for (const reservation of pending) this.book.recorded(reservation)
     this.#syncRecords([request.id])
     this.#turn()

@@ -41,6 +41,10 @@ export class Store {
   declared = new Map<string, Declared>()
   counters = new Map<string, CounterRow>()
   leases = new Map<string, LeaseRow>()
+  /** The same, by the counter that they count under. */
+  #under = new Map<string, Map<string, LeaseRow>>()
+  /** Counters of which something was written since somebody looked. */
+  readonly changed = new Set<string>()
   adjustments = new Map<string, AdjustmentRow>()
   entries: Entry[] = []
   instances = new Map<string, Instance>()
@@ -65,7 +69,9 @@ export class Store {
     const rows = <Row extends object>(map: Map<string, Row>) => new Map([...map].map(([key, row]) => [key, { ...row }]))
     this.declared = this.declared.size > 0 ? this.declared : new Map(other.declared)
     this.counters = rows(other.counters)
-    this.leases = rows(other.leases)
+    this.leases = new Map()
+    this.#under = new Map()
+    for (const row of other.leases.values()) this.#put({ ...row })
     this.adjustments = rows(other.adjustments)
     this.entries = [...other.entries]
     this.instances = rows(other.instances)
@@ -179,6 +185,7 @@ export class Store {
       const name: LeaseName = { budget, subject: subject ?? '', ...window, instance, epoch: leaseEpoch }
       const row = this.leases.get(leaseKey(name)) ?? this.#unleased(name)
       row.posted += parseAmount(amount)!
+      this.changed.add(counterKey(counterOf(row, this.declared.get(budget))))
     }
   }
 
@@ -196,8 +203,24 @@ export class Store {
       rolling: this.declared.get(budget)?.rule.period === 'ROLLING',
       ...{ granted: 0n, returned: 0n, posted: 0n, overrun: 0n, aged: 0n },
     }
-    this.leases.set(leaseKey(name), row)
+    this.#put(row)
     return row
+  }
+
+  /** A ROLLING budget's leases are of sub-windows, its counter of all time. */
+  #put(row: LeaseRow): void {
+    const { budget, subject, from, to, rolling } = row
+    const key = leaseKey(row)
+    const counter = counterKey({ budget, subject, ...(rolling ? allTime : { from, to }) })
+    const under = this.#under.get(counter) ?? new Map<string, LeaseRow>()
+    this.#under.set(counter, under)
+    under.set(key, row)
+    this.leases.set(key, row)
+    this.changed.add(counter)
+  }
+
+  leasesUnder(counter: string): LeaseRow[] {
+    return [...(this.#under.get(counter)?.values() ?? [])]
   }
 
   /** Brings one counter up to date; true where its limit or its ring changed something. */
@@ -272,9 +295,7 @@ export class Store {
     const sums = { adjustments: 0n, committed: 0n, overruns: 0n, released: 0n, carriedAtMs: null }
     const counter = this.counters.get(key) ?? { budget, subject, from, to, limit: declared?.limit ?? 0n, ...sums }
     this.counters.set(key, counter)
-    const leases: LeaseRow[] = []
-    for (const row of this.leases.values())
-      if (row.budget === budget && row.subject === subject && isUnder(row, counter)) leases.push(row)
+    const leases = this.leasesUnder(key)
     const adjustments = [...this.adjustments.values()].filter((row) => counterKey(row) === key)
     return new Book({ declared, counter, leases, adjustments }, nowMs)
   }
@@ -283,18 +304,17 @@ export class Store {
     this.isRestoring = incidents.some(({ kind }) => kind !== 'OVERRUN')
     this.onWrite(changes)
     this.isRestoring = false
-    for (const row of changes.counters) this.counters.set(counterKey(row), row)
-    for (const row of changes.leases) this.leases.set(leaseKey(row), row)
+    for (const row of changes.counters) {
+      const key = counterKey(row)
+      this.counters.set(key, row)
+      this.changed.add(key)
+    }
+    for (const row of changes.leases) this.#put(row)
     if (changes.posted.length > 0 && !isFork) throw new Error('only a fork posts under the lock')
     for (const row of changes.adjustments) this.adjustments.set(row.id, row)
     this.entries.push(...changes.entries)
     this.incidents.push(...incidents)
   }
-}
-
-function isUnder(row: LeaseRow, { from, to }: CounterRow): boolean {
-  const ends = row.rolling ? allTime : row
-  return ends.from === from && ends.to === to
 }
 
 /** The control plane's proof; its key is no secret here, and nobody guesses. */

@@ -14,9 +14,13 @@ import { Timeline } from './timeline.ts'
 import { Truth } from './truth.ts'
 import { type Weather, Wire } from './wire.ts'
 
-const retryMs = 400
+const retryMs = 100
+/** Two processes that take the link from each other dial less and less often. */
+const twinRetryMs = 5_000
 /** After the storm: long enough for everybody to be linked, to deliver, to rest, and to give back. */
-const calmMs = 120_000
+const calmMs = 50_000
+const tendEveryMs = 2_500
+const takesMsMax = 15_000
 const stepsMax = 400_000
 /** So long everything must have been in reach for a refusal to be judged. */
 const settledMs = 3_000
@@ -126,26 +130,26 @@ class World {
   #sow(): void {
     const { plan, timeline } = this
     for (let at = 0; at < plan.requests; at++) timeline.after(this.#dice.int(0, plan.stormMs), () => this.#request())
-    for (let at = 0; at < this.#dice.int(0, 3); at++) this.#burst()
+    for (let at = 0; at < this.#dice.int(0, 2); at++) this.#burst()
     for (const fault of plan.faults)
       for (let times = this.#dice.int(1, 3); times > 0; times--)
         timeline.after(this.#dice.int(0, plan.stormMs), () => this.#strike(fault))
-    this.#everySecond()
+    this.#tend()
   }
 
   /** Many at once. */
   #burst(): void {
     const atMs = this.#dice.int(0, this.plan.stormMs)
-    const count = this.#dice.int(5, 30)
+    const count = this.#dice.int(5, 20)
     for (let at = 0; at < count; at++) this.timeline.after(atMs + this.#dice.int(0, 20), () => this.#request())
   }
 
   /** What a control plane does now and then. */
-  #everySecond(): void {
+  #tend(): void {
     for (const book of this.#store.tendAll(this.nowMs)) if (book.changes.counters.length > 0) this.#neighbours.freed()
     this.#store.closeWindows(this.nowMs)
     this.#recallOverdrawn()
-    this.timeline.after(1_000, () => this.#everySecond())
+    this.timeline.after(tendEveryMs, () => this.#tend())
   }
 
   /** A limit was set below what is out: unreserved money comes back. */
@@ -241,7 +245,7 @@ class World {
   }
 
   #connectLater(machine: Machine, process: PlaneProcess): void {
-    const waitMs = Math.max(this.#dice.waitMs(retryMs) / 4, machine.blockedUntilMs - this.timeline.nowMs)
+    const waitMs = Math.max(this.#dice.waitMs(this.#isExact ? retryMs : twinRetryMs), machine.blockedUntilMs - this.timeline.nowMs)
     this.timeline.after(waitMs, () => {
       if (machine.process !== process || process.uplink) return
       this.#connect(machine, process)
@@ -250,6 +254,7 @@ class World {
 
   #connect(machine: Machine, process: PlaneProcess): void {
     const control = this.#dice.pick(this.#controls)
+    this.#exceptTwins(machine)
     const { epoch, heads } = this.#store.openEpoch(machine.instance, process.epoch)
     let isOpen = true
     const close = () => {
@@ -293,6 +298,15 @@ class World {
     )
   }
 
+  /** Two processes of one instance: what one holds when the other's link fences it can be given back by that one, and spent by this. */
+  #exceptTwins(machine: Machine): void {
+    for (const { instance, process } of this.#machines.filter((each) => each !== machine)) {
+      if (instance !== machine.instance || !process) continue
+      for (const { budget, subject, free, reserved } of process.book.leases)
+        if (free + reserved > 0n) this.#truth.except({ budget, subject }, free + reserved)
+    }
+  }
+
   #request(): void {
     const machine = this.#dice.pick(this.#machines)
     const { process } = machine
@@ -313,7 +327,7 @@ class World {
       const least = dice.amount(1n, ceiling)
       const over = plan.faults.has('OVERRUN') && dice.odds(0.1) ? ceiling + dice.amount(1n, ceiling) : undefined
       const cost = over ?? (dice.odds(0.2) ? ceiling : dice.odds(0.1) ? 0n : least)
-      return { ceiling, cost, takesMs: dice.waitMs(dice.pick([50, 500, 5_000])), unknown: dice.odds(0.05) }
+      return { ceiling, cost, takesMs: Math.min(takesMsMax, dice.waitMs(dice.pick([50, 500, 5_000]))), unknown: dice.odds(0.05) }
     }
     const more = plan.faults.has('RETRY') && dice.odds(0.3) ? [attempt()] : []
     const softens = counters.some(({ of }) => of.action === 'CAP' || of.action === 'DOWNGRADE')
@@ -336,7 +350,7 @@ class World {
     const nowMs = this.timeline.nowMs
     const isLinked = ({ linkedAtMs }: Machine) => linkedAtMs !== undefined && nowMs - linkedAtMs > settledMs
     const disturbing = [...this.plan.faults].some((fault) => !harmless.has(fault))
-    return !disturbing && nowMs - this.#disturbedAtMs > settledMs && this.#machines.every(isLinked)
+    return !disturbing && this.plan.delayMs <= 5 && nowMs - this.#disturbedAtMs > settledMs && this.#machines.every(isLinked)
   }
 
   #strike(fault: Fault): void {
@@ -374,8 +388,7 @@ class World {
       if (this.#dice.odds(0.5))
         this.timeline.after(this.#dice.int(0, awayMs), () => {
           this.#store.writeOff(machine.instance, this.nowMs)
-          this.#judge.dirty()
-        })
+              })
     },
     CLOCK: ({ clock }) => {
       clock.skewMs += this.#dice.pick([-60_000, -6_000, -500, 300, 7_000, 90_000])
@@ -417,7 +430,6 @@ class World {
     }
     for (const control of this.#controls) control.end()
     this.#store.take(then)
-    this.#judge.dirty()
     this.#backup = undefined
     this.#disturb()
   }
