@@ -1,8 +1,16 @@
+import type { LeaseTotals } from '../../adapters/ports/ledger/lease-frame.ts'
 import type { Changes } from '../../control-plane/domain/ledger/book.ts'
-import { type CounterRow, counterKey, type LeaseRow, leaseKey, weightOf } from '../../control-plane/domain/ledger/rows.ts'
-import type { Shortage } from '../../data-plane/ports.ts'
+import {
+  type CounterRow,
+  counterKey,
+  type LeaseRow,
+  leaseKey,
+  weightOf,
+} from '../../control-plane/domain/ledger/rows.ts'
+import type { BudgetCounter, Shortage } from '../../data-plane/ports.ts'
 import { ringOf, windowAt } from '../../schema/budget-window.ts'
 import { formatAmount } from '../../schema/money.ts'
+import { percentOf } from './one-pool.ts'
 import type { SimRequest } from './plane.ts'
 import type { Store } from './store.ts'
 import { type Place, type Truth, whose } from './truth.ts'
@@ -26,6 +34,7 @@ interface Waiting {
   windows: Map<string, number>
 }
 
+const larger = (a: bigint, b: bigint) => (a > b ? a : b)
 const money = (amount: bigint) => formatAmount(amount)
 
 /** Holds every step against what is promised. It knows the control plane's rows and the truth, and shares no code with either side. */
@@ -34,6 +43,8 @@ export class Judge {
   /** Of each counter's row: what may be spent under it, also where its limit was lowered below what is out. */
   readonly #roofs = new Map<string, bigint>()
   readonly #waiting = new Map<string, Waiting>()
+  /** By counter: how much of its limit was spent when it first refused, in percent. */
+  readonly firstRefusals = new Map<string, number>()
 
   constructor(
     readonly store: Store,
@@ -66,7 +77,8 @@ export class Judge {
     const isSpent = row.granted <= row.returned + row.posted
     if (rise <= 0n || isSpent || row.epoch === 0 || this.store.isRestoring) return
     const { epoch } = this.store.instances.get(row.instance)!
-    if (row.epoch !== epoch) throw new Broken(`${money(rise)} was granted to epoch ${row.epoch}; the newest is ${epoch}`)
+    if (row.epoch !== epoch)
+      throw new Broken(`${money(rise)} was granted to epoch ${row.epoch}; the newest is ${epoch}`)
   }
 
   /** Nothing is granted beyond the limit: what is out may only be more where the limit was lowered, or books were set back. */
@@ -107,7 +119,7 @@ export class Judge {
     const roof = this.#roofs.get(key)
     const most = limit + adjustments
     const held = roof !== undefined && roof < committed ? roof : committed
-    this.#roofs.set(key, held > most ? held : most)
+    this.#roofs.set(key, larger(held, most))
   }
 
   /** The provider's bill is within what may be spent, in every window. */
@@ -119,7 +131,8 @@ export class Judge {
         const { billed } = this.truth.within(budget, subject, from, to)
         const roof = this.#roofOf(row, declared.limit)
         const most = roof + this.truth.exceptionsOf(place)
-        if (billed > most) throw new Broken(`${budget} ${subject ?? ''} is overrun by ${money(billed - most)} of ${money(roof)}`)
+        if (billed > most)
+          throw new Broken(`${budget} ${subject ?? ''} is overrun by ${money(billed - most)} of ${money(roof)}`)
       }
   }
 
@@ -131,7 +144,7 @@ export class Judge {
     const row = this.store.counters.get(key)
     const now = row ? row.limit + row.adjustments : limit
     const roof = this.#roofs.get(key) ?? now
-    return roof > now ? roof : now
+    return larger(roof, now)
   }
 
   /** The window that a posting names; of a ROLLING budget every ring that it lies in. */
@@ -142,7 +155,9 @@ export class Judge {
       yield { ...window, row: counterKey({ ...name, ...window }) }
       return
     }
-    const row = [...this.store.counters.values()].find((each) => each.budget === budget && each.subject === name.subject)
+    const row = [...this.store.counters.values()].find(
+      (each) => each.budget === budget && each.subject === name.subject,
+    )
     const key = row ? counterKey(row) : ''
     for (let step = window; ringOf(rule, step).from <= window.from; step = windowAt(rule, step.to))
       yield { ...ringOf(rule, step), row: key }
@@ -172,7 +187,7 @@ export class Judge {
   }
 
   /** Right only where under some counter the ceiling could not be borne at some moment since it was asked for. */
-  refused(request: SimRequest, ceiling: bigint, { reason }: Shortage): void {
+  refused(request: SimRequest, ceiling: bigint, { reason, short }: Shortage): void {
     const waiting = this.#waiting.get(request.id)
     this.#waiting.delete(request.id)
     if (reason) {
@@ -180,6 +195,8 @@ export class Judge {
       return
     }
     this.counts.refused++
+    for (const { counter } of short)
+      this.#noteSpent(whose({ budget: counter.of.id, subject: counter.subject }), counter)
     if (!waiting || !this.isCalm()) return
     this.counts.judged++
     const isRight = [...waiting.least].some(([name, least]) => least < ceiling + this.#limitOf(name) / 200n)
@@ -187,6 +204,22 @@ export class Judge {
     this.counts.wrong++
     const told = [...waiting.least].map(([name, least]) => `${name}: ${money(least)} free`).join(', ')
     throw new Broken(`${request.id} was refused ${money(ceiling)} though there was enough: ${told}`)
+  }
+
+  #noteSpent(name: string, { of, subject }: BudgetCounter): void {
+    if (this.firstRefusals.has(name)) return
+    const { limit } = this.store.declared.get(of.id)!
+    const { posted } = this.truth.within(of.id, subject, 0, Number.MAX_SAFE_INTEGER)
+    this.firstRefusals.set(name, percentOf(posted, limit))
+  }
+
+  /** What a journal proves of its leases when a process starts from it: nothing was spent that it does not show as granted. */
+  started(leases: readonly LeaseTotals[]): void {
+    for (const { budget, subject, epoch, granted, returned, posted } of leases)
+      if (returned + posted > granted)
+        throw new Broken(
+          `a journal has ${money(returned + posted - granted)} more spent than granted of ${budget} ${subject ?? ''}, epoch ${epoch}`,
+        )
   }
 
   #limitOf(name: string): bigint {
@@ -233,7 +266,8 @@ export class Judge {
       const known = posted.get(key) ?? 0n
       if (known !== sums.posted) throw new Broken(`at rest ${key} has ${money(known)} of ${money(sums.posted)} posted`)
       if (sums.reserved !== 0n) throw new Broken(`at rest ${money(sums.reserved)} is reserved under ${key}`)
-      if (sums.posted + this.truth.exceptionsOf(sums) < sums.billed) throw new Broken(`at rest ${key} lacks what the provider wants`)
+      if (sums.posted + this.truth.exceptionsOf(sums) < sums.billed)
+        throw new Broken(`at rest ${key} lacks what the provider wants`)
     }
   }
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
-import { allTime, presentCounter } from '../../control-plane/domain/ledger/counter.ts'
 import { Book, type Changes, type Incident } from '../../control-plane/domain/ledger/book.ts'
+import { allTime, presentCounter } from '../../control-plane/domain/ledger/counter.ts'
 import { type Call, countersOf, type Decision, decide } from '../../control-plane/domain/ledger/decide.ts'
 import {
   type AdjustmentRow,
@@ -56,10 +56,21 @@ export class Store {
   /** Told of every change of totals: for whoever checks that none gets smaller. */
   onWrite: (changes: Changes) => void = () => undefined
 
-  constructor(readonly mustFence = true) {}
+  #fences = true
+  #addsTwice = false
+
+  /** A breach: whatever link a call came by counts as the newest. */
+  forgetFencing(): void {
+    this.#fences = false
+  }
+
+  /** A breach: a batch is added as often as it arrives. */
+  addTwice(): void {
+    this.#addsTwice = true
+  }
 
   backup(): Store {
-    const copy = new Store(this.mustFence)
+    const copy = new Store()
     copy.take(this)
     return copy
   }
@@ -107,7 +118,7 @@ export class Store {
     const { declared, leases: known } = this
     const instance = this.instances.get(call.instance)
     if (!instance) return { fault: 'nobody knows this instance' }
-    const newestEpoch = this.mustFence ? instance.epoch : call.epoch
+    const newestEpoch = this.#fences ? instance.epoch : call.epoch
     const standing = { newestEpoch, forked: instance.forked, recovering: this.recovering }
     const names = countersOf(call, { nowMs, declared, known })
     const books = new Map(names.map((name) => [counterKey(name), this.#open(name, nowMs)]))
@@ -134,7 +145,13 @@ export class Store {
   }
 
   /** What of a batch continues its chain; undefined where another history was delivered before. */
-  accept(instance: string, epoch: number, from: number, sent: readonly MoneyRecord[], nowMs: number): number | undefined {
+  accept(
+    instance: string,
+    epoch: number,
+    from: number,
+    sent: readonly MoneyRecord[],
+    nowMs: number,
+  ): number | undefined {
     const key = `${instance} ${epoch}`
     const chain = this.chains.get(key) ?? { records: [], quarantined: false }
     this.chains.set(key, chain)
@@ -145,7 +162,7 @@ export class Store {
       return undefined
     }
     if (from > chain.records.length) return chain.records.length
-    const fresh = sent.slice(chain.records.length - from)
+    const fresh = sent.slice(this.#addsTwice ? 0 : chain.records.length - from)
     // After a restore a plane's records may come before its report does: they are taken once their leases are known, or
     // else are known to be over.
     const { reportedEpoch, epoch: newest } = this.instances.get(instance)!
