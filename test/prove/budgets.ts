@@ -112,13 +112,13 @@ async function issueKeys(house: CrashHouse): Promise<{ ids: Map<string, string>;
   for (const { key, project } of askers) {
     const issued = await command(house, 'key', 'issue', key, '--project', project, '-o', 'json')
     secrets.set(key, JSON.parse(issued).secret)
-    const found = await house.ask<{ apiKeys: { nodes: { id: string; name: string }[] } }>(keysQuery)
-    ids.set(key, found.apiKeys.nodes.find(({ name }) => name === key)!.id)
+    const { resource } = await house.ask<{ resource: { id: string } }>(keyQuery, { ref: `api-key/${key}` })
+    ids.set(key, resource.id)
   }
   return { ids, secrets }
 }
 
-const keysQuery = '{ apiKeys(first: 50) { nodes { id name } } }'
+const keyQuery = 'query ($ref: Ref!) { resource(ref: $ref) { id } }'
 
 async function enrol(house: CrashHouse): Promise<void> {
   const document = `mutation ($input: DataPlaneEnrollInput!) { dataPlaneEnroll(input: $input) { enrollmentToken } }`
