@@ -178,4 +178,4 @@ async function killings({ house, chance, stranded, say }: Scene): Promise<void> 
 }
 
 const instanceOf = ({ dataDir }: { dataDir: string }): string =>
-  JSON.parse(readFileSync(join(dataDir, 'instance.json'), 'utf8')).instance
+  JSON.parse(readFileSync(join(dataDir, 'gateway/instance.json'), 'utf8')).instance

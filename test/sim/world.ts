@@ -1,4 +1,5 @@
 import type { BudgetCounter } from '../../data-plane/ports.ts'
+import { windowAt } from '../../schema/budget-window.ts'
 import { formatAmount } from '../../schema/money.ts'
 import { type Dice, diceOf } from './chance.ts'
 import { MachineClock } from './clock.ts'
@@ -20,6 +21,8 @@ const retryMs = 100
 const twinRetryMs = 5_000
 /** After the storm: long enough for everybody to be linked, to deliver, to rest, and to give back. */
 const calmMs = 50_000
+/** One way over the link, on average, where refusals are judged. */
+const nearMs = 5
 const tendEveryMs = 2_500
 const takesMsMax = 15_000
 const stepsMax = 400_000
@@ -425,9 +428,12 @@ class World {
     const nowMs = this.timeline.nowMs
     const isLinked = ({ linkedAtMs }: Machine) => linkedAtMs !== undefined && nowMs - linkedAtMs > settledMs
     const disturbing = [...this.plan.faults].some((fault) => !harmless.has(fault))
-    return (
-      !disturbing && this.plan.delayMs <= 5 && nowMs - this.#disturbedAtMs > settledMs && this.#machines.every(isLinked)
-    )
+    if (disturbing || this.plan.delayMs > nearMs || nowMs - this.#disturbedAtMs <= settledMs) return false
+    return this.#machines.every(isLinked) && !this.plan.budgets.some((budget) => this.#hasJustTurned(budget))
+  }
+
+  #hasJustTurned({ rule }: PlannedBudget): boolean {
+    return windowAt(rule, this.nowMs).from !== windowAt(rule, this.nowMs - settledMs).from
   }
 
   #strike(fault: Fault): void {
