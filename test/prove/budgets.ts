@@ -86,8 +86,9 @@ async function prepare(begun: Begun, folder: string, seed: number): Promise<Scen
     writeFileSync(file, text)
     await command(house, 'apply', '-f', file, '--yes')
   }
-  const { tenant } = await house.ask<{ tenant: { name: string } }>('{ tenant { name } }')
-  await declare(organisation(upstream.url, tenant.name))
+  const { tenant } = await house.ask<{ tenant: Tenant }>(tenantQuery)
+  const owners = tenant.members.nodes.filter(({ role }) => role === 'OWNER').map(({ principal }) => principal.name)
+  await declare(organisation(upstream.url, tenant.name, owners))
   const { ids, secrets } = await issueKeys(house)
   const tight = chance.between(0, 1) < 0.5
   const budgets = budgetsOf(tenant.name, ids, tight)
@@ -99,19 +100,25 @@ async function prepare(begun: Begun, folder: string, seed: number): Promise<Scen
   return { ...begun, load, chance, budgets, limits, stranded: [], declare }
 }
 
+interface Tenant {
+  name: string
+  members: { nodes: { role: string; principal: { name: string } }[] }
+}
+const tenantQuery = '{ tenant { name members { nodes { role principal { name } } } } }'
+
 async function issueKeys(house: CrashHouse): Promise<{ ids: Map<string, string>; secrets: Map<string, string> }> {
   const ids = new Map<string, string>()
   const secrets = new Map<string, string>()
   for (const { key, project } of askers) {
     const issued = await command(house, 'key', 'issue', key, '--project', project, '-o', 'json')
     secrets.set(key, JSON.parse(issued).secret)
-    const found = await house.ask<{ apiKeys: { nodes: { id: string; name: string }[] } }>(keysQuery)
-    ids.set(key, found.apiKeys.nodes.find(({ name }) => name === key)!.id)
+    const { resource } = await house.ask<{ resource: { id: string } }>(keyQuery, { ref: `api-key/${key}` })
+    ids.set(key, resource.id)
   }
   return { ids, secrets }
 }
 
-const keysQuery = '{ apiKeys(first: 50) { nodes { id name } } }'
+const keyQuery = 'query ($ref: Ref!) { resource(ref: $ref) { id } }'
 
 async function enrol(house: CrashHouse): Promise<void> {
   const document = `mutation ($input: DataPlaneEnrollInput!) { dataPlaneEnroll(input: $input) { enrollmentToken } }`
@@ -171,4 +178,4 @@ async function killings({ house, chance, stranded, say }: Scene): Promise<void> 
 }
 
 const instanceOf = ({ dataDir }: { dataDir: string }): string =>
-  JSON.parse(readFileSync(join(dataDir, 'instance.json'), 'utf8')).instance
+  JSON.parse(readFileSync(join(dataDir, 'gateway/instance.json'), 'utf8')).instance

@@ -144,7 +144,7 @@ export class Control {
     if ('refused' in decision) this.#answer(session, call, decision)
     else {
       this.faults.push(decision.fault)
-      if (process.env.SLUICE_SIM_TRACE) console.log("FAULT", session.instance, decision.fault, JSON.stringify(call))
+      if (process.env.SLUICE_SIM_TRACE) console.log('FAULT', session.instance, decision.fault, JSON.stringify(call))
       this.closed(session)
       session.close()
     }

@@ -21,7 +21,7 @@ export interface Replayed {
 }
 
 /** What a journal proves to whoever starts from it. Open intents are charged as they stand. */
-export function replay(entries: readonly JournalEntry[]): Replayed {
+export function replay(entries: readonly JournalEntry[], forgetsIntents = false): Replayed {
   const log = new LeaseLog()
   const open = new Map<string, Extract<JournalEntry, { kind: 'intent' }>>()
   const chains = new Map<number, MoneyRecord[]>()
@@ -29,7 +29,7 @@ export function replay(entries: readonly JournalEntry[]): Replayed {
   for (const entry of entries) {
     if (entry.kind === 'lease') log.take(entry.frame)
     else if (entry.kind === 'epoch') epoch = Math.max(epoch, entry.epoch)
-    else if (entry.kind === 'intent') open.set(entry.id, entry)
+    else if (entry.kind === 'intent') forgetsIntents || open.set(entry.id, entry)
     else {
       open.delete(entry.record.id)
       log.post(tenant, entry.record.postings)

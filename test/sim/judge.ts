@@ -1,8 +1,16 @@
+import type { LeaseTotals } from '../../adapters/ports/ledger/lease-frame.ts'
 import type { Changes } from '../../control-plane/domain/ledger/book.ts'
-import { type CounterRow, counterKey, type LeaseRow, leaseKey, weightOf } from '../../control-plane/domain/ledger/rows.ts'
-import type { Shortage } from '../../data-plane/ports.ts'
+import {
+  type CounterRow,
+  counterKey,
+  type LeaseRow,
+  leaseKey,
+  weightOf,
+} from '../../control-plane/domain/ledger/rows.ts'
+import type { BudgetCounter, Shortage } from '../../data-plane/ports.ts'
 import { ringOf, windowAt } from '../../schema/budget-window.ts'
 import { formatAmount } from '../../schema/money.ts'
+import { percentOf } from './one-pool.ts'
 import type { SimRequest } from './plane.ts'
 import type { Store } from './store.ts'
 import { type Place, type Truth, whose } from './truth.ts'
@@ -26,6 +34,7 @@ interface Waiting {
   windows: Map<string, number>
 }
 
+const larger = (a: bigint, b: bigint) => (a > b ? a : b)
 const money = (amount: bigint) => formatAmount(amount)
 
 /** Holds every step against what is promised. It knows the control plane's rows and the truth, and shares no code with either side. */
@@ -34,7 +43,8 @@ export class Judge {
   /** Of each counter's row: what may be spent under it, also where its limit was lowered below what is out. */
   readonly #roofs = new Map<string, bigint>()
   readonly #waiting = new Map<string, Waiting>()
-  #isDirty = true
+  /** By counter: how much of its limit was spent when it first refused, in percent. */
+  readonly firstRefusals = new Map<string, number>()
 
   constructor(
     readonly store: Store,
@@ -45,15 +55,10 @@ export class Judge {
   ) {
     store.onWrite = (changes) => this.#written(changes)
     truth.onChange = (place) => this.#moved(place)
-  }
-
-  /** The books were changed in a way that no transaction does. */
-  dirty(): void {
-    this.#isDirty = true
+    truth.onBill = (place) => this.#billed(place)
   }
 
   #written({ leases, counters }: Changes): void {
-    this.#isDirty = true
     for (const row of leases) {
       const before = this.store.leases.get(leaseKey(row))
       if (before) this.#growing(before, row)
@@ -69,10 +74,11 @@ export class Judge {
 
   #unfenced(before: LeaseRow | undefined, row: LeaseRow): void {
     const rise = row.granted - (before?.granted ?? 0n)
-    const isSpent = row.granted === row.returned + row.posted
+    const isSpent = row.granted <= row.returned + row.posted
     if (rise <= 0n || isSpent || row.epoch === 0 || this.store.isRestoring) return
     const { epoch } = this.store.instances.get(row.instance)!
-    if (row.epoch !== epoch) throw new Broken(`${money(rise)} was granted to epoch ${row.epoch}; the newest is ${epoch}`)
+    if (row.epoch !== epoch)
+      throw new Broken(`${money(rise)} was granted to epoch ${row.epoch}; the newest is ${epoch}`)
   }
 
   /** Nothing is granted beyond the limit: what is out may only be more where the limit was lowered, or books were set back. */
@@ -88,40 +94,36 @@ export class Judge {
 
   /** Everything that must hold between two steps. */
   check(): void {
-    if (!this.#isDirty) return
-    this.#isDirty = false
-    const sums = new Map<string, { committed: bigint; overruns: bigint; released: bigint; outstanding: bigint; posted: bigint }>()
-    for (const row of this.store.leases.values()) {
-      const key = row.rolling ? `${row.budget} ${row.subject} ring` : `${row.budget} ${row.subject} ${row.from} ${row.to}`
-      const sum = sums.get(key) ?? { committed: 0n, overruns: 0n, released: 0n, outstanding: 0n, posted: 0n }
-      sums.set(key, sum)
-      sum.committed += weightOf(row)
-      sum.overruns += row.overrun
-      sum.released += row.aged
-      sum.outstanding += row.granted - row.returned - row.posted
-      sum.posted += row.posted
+    for (const key of this.store.changed) {
+      const row = this.store.counters.get(key)
+      if (row) this.#closes(key, row)
     }
-    for (const row of this.store.counters.values()) this.#closes(row, sums)
+    this.store.changed.clear()
   }
 
-  #closes(row: CounterRow, all: Map<string, { committed: bigint; overruns: bigint; released: bigint; outstanding: bigint; posted: bigint }>) {
-    const rolling = this.store.declared.get(row.budget)?.rule.period === 'ROLLING'
-    const key = rolling ? `${row.budget} ${row.subject} ring` : `${row.budget} ${row.subject} ${row.from} ${row.to}`
-    const sums = all.get(key) ?? { committed: 0n, overruns: 0n, released: 0n, outstanding: 0n, posted: 0n }
+  #closes(key: string, row: CounterRow): void {
+    const sums = { committed: 0n, overruns: 0n, released: 0n, outstanding: 0n, posted: 0n }
+    for (const lease of this.store.leasesUnder(key)) {
+      sums.committed += weightOf(lease)
+      sums.overruns += lease.overrun
+      sums.released += lease.aged
+      sums.outstanding += lease.granted - lease.returned - lease.posted
+      sums.posted += lease.posted
+    }
     const { limit, adjustments, committed, overruns, released } = row
     const available = limit + adjustments - committed
     const left = limit + adjustments + overruns + released
     const right = available + sums.outstanding + sums.posted
     if (left !== right || committed !== sums.committed || overruns !== sums.overruns || released !== sums.released)
-      throw new Broken(`the books of ${counterKey(row)} do not close: ${money(left)} is not ${money(right)}`)
-    const roof = this.#roofs.get(counterKey(row))
+      throw new Broken(`the books of ${key} do not close: ${money(left)} is not ${money(right)}`)
+    const roof = this.#roofs.get(key)
     const most = limit + adjustments
     const held = roof !== undefined && roof < committed ? roof : committed
-    this.#roofs.set(counterKey(row), held > most ? held : most)
+    this.#roofs.set(key, larger(held, most))
   }
 
   /** The provider's bill is within what may be spent, in every window. */
-  #moved(place: Place): void {
+  #billed(place: Place): void {
     const { budget, subject } = place
     const declared = this.store.declared.get(budget)!
     if (declared.guarded)
@@ -129,8 +131,12 @@ export class Judge {
         const { billed } = this.truth.within(budget, subject, from, to)
         const roof = this.#roofOf(row, declared.limit)
         const most = roof + this.truth.exceptionsOf(place)
-        if (billed > most) throw new Broken(`${budget} ${subject ?? ''} is overrun by ${money(billed - most)} of ${money(roof)}`)
+        if (billed > most)
+          throw new Broken(`${budget} ${subject ?? ''} is overrun by ${money(billed - most)} of ${money(roof)}`)
       }
+  }
+
+  #moved(place: Place): void {
     for (const waiting of this.#waiting.values()) this.#note(waiting, place)
   }
 
@@ -138,7 +144,7 @@ export class Judge {
     const row = this.store.counters.get(key)
     const now = row ? row.limit + row.adjustments : limit
     const roof = this.#roofs.get(key) ?? now
-    return roof > now ? roof : now
+    return larger(roof, now)
   }
 
   /** The window that a posting names; of a ROLLING budget every ring that it lies in. */
@@ -149,7 +155,9 @@ export class Judge {
       yield { ...window, row: counterKey({ ...name, ...window }) }
       return
     }
-    const row = [...this.store.counters.values()].find((each) => each.budget === budget && each.subject === name.subject)
+    const row = [...this.store.counters.values()].find(
+      (each) => each.budget === budget && each.subject === name.subject,
+    )
     const key = row ? counterKey(row) : ''
     for (let step = window; ringOf(rule, step).from <= window.from; step = windowAt(rule, step.to))
       yield { ...ringOf(rule, step), row: key }
@@ -175,11 +183,11 @@ export class Judge {
 
   /** A limit was changed. */
   changed(budget: string): void {
-    for (const [key, sums] of this.truth.sums) if (sums.budget === budget) this.#moved(this.truth.sums.get(key)!)
+    for (const sums of this.truth.sums.values()) if (sums.budget === budget) this.#moved(sums)
   }
 
   /** Right only where under some counter the ceiling could not be borne at some moment since it was asked for. */
-  refused(request: SimRequest, ceiling: bigint, { reason }: Shortage): void {
+  refused(request: SimRequest, ceiling: bigint, { reason, short }: Shortage): void {
     const waiting = this.#waiting.get(request.id)
     this.#waiting.delete(request.id)
     if (reason) {
@@ -187,6 +195,8 @@ export class Judge {
       return
     }
     this.counts.refused++
+    for (const { counter } of short)
+      this.#noteSpent(whose({ budget: counter.of.id, subject: counter.subject }), counter)
     if (!waiting || !this.isCalm()) return
     this.counts.judged++
     const isRight = [...waiting.least].some(([name, least]) => least < ceiling + this.#limitOf(name) / 200n)
@@ -194,6 +204,22 @@ export class Judge {
     this.counts.wrong++
     const told = [...waiting.least].map(([name, least]) => `${name}: ${money(least)} free`).join(', ')
     throw new Broken(`${request.id} was refused ${money(ceiling)} though there was enough: ${told}`)
+  }
+
+  #noteSpent(name: string, { of, subject }: BudgetCounter): void {
+    if (this.firstRefusals.has(name)) return
+    const { limit } = this.store.declared.get(of.id)!
+    const { posted } = this.truth.within(of.id, subject, 0, Number.MAX_SAFE_INTEGER)
+    this.firstRefusals.set(name, percentOf(posted, limit))
+  }
+
+  /** What a journal proves of its leases when a process starts from it: nothing was spent that it does not show as granted. */
+  started(leases: readonly LeaseTotals[]): void {
+    for (const { budget, subject, epoch, granted, returned, posted } of leases)
+      if (returned + posted > granted)
+        throw new Broken(
+          `a journal has ${money(returned + posted - granted)} more spent than granted of ${budget} ${subject ?? ''}, epoch ${epoch}`,
+        )
   }
 
   #limitOf(name: string): bigint {
@@ -224,7 +250,7 @@ export class Judge {
 
   /** Nothing moves any more: nothing is out, and every counter is the sum of its records. */
   atRest(recordsArePlain: boolean): void {
-    this.#isDirty = true
+    for (const key of this.store.counters.keys()) this.store.changed.add(key)
     this.check()
     for (const row of this.store.leases.values()) {
       const out = row.granted - row.returned - row.posted
@@ -240,7 +266,8 @@ export class Judge {
       const known = posted.get(key) ?? 0n
       if (known !== sums.posted) throw new Broken(`at rest ${key} has ${money(known)} of ${money(sums.posted)} posted`)
       if (sums.reserved !== 0n) throw new Broken(`at rest ${money(sums.reserved)} is reserved under ${key}`)
-      if (sums.posted + this.truth.exceptionsOf(sums) < sums.billed) throw new Broken(`at rest ${key} lacks what the provider wants`)
+      if (sums.posted + this.truth.exceptionsOf(sums) < sums.billed)
+        throw new Broken(`at rest ${key} lacks what the provider wants`)
     }
   }
 }

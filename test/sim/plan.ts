@@ -47,15 +47,17 @@ export function planOf(seed: number): Plan {
   const share = dice.pick(faultShares)
   const rare = new Set<Fault>(['CLONE', 'RESTORE', 'POWER'])
   const chosen = faults.filter((fault) => dice.odds(rare.has(fault) ? share / 2 : share))
-  const budgets = Array.from({ length: dice.int(1, 4) }, (_, at) => budgetOf(dice, at))
+  // Small worlds find most of it, and many fit into a minute; one of eight is large.
+  const isLarge = dice.odds(0.125)
+  const budgets = Array.from({ length: dice.int(1, isLarge ? 4 : 3) }, (_, at) => budgetOf(dice, at))
   const turns = budgets.some(({ rule }) => rule.period === 'DAY') && dice.odds(0.6)
-  const stormMs = dice.pick([4_000, 30_000, 30_000, 100_000, 200_000])
+  const stormMs = dice.pick(isLarge ? [30_000, 100_000, 200_000] : [2_000, 5_000, 10_000])
   return {
     ...{ seed, budgets, faults: new Set(chosen), stormMs },
-    planes: dice.int(1, 5),
+    planes: isLarge ? dice.int(2, 5) : dice.pick([1, 2, 2, 3]),
     replicas: dice.odds(0.2) ? 2 : 1,
     startMs: midnight + (turns ? dayMs - dice.int(1_000, stormMs) : dice.int(dayMs / 8, dayMs / 2)),
-    requests: dice.int(20, 120),
+    requests: isLarge ? dice.int(40, 120) : dice.int(8, 40),
     ceilings: { least: cent / 10n, most: cent * BigInt(dice.pick([1, 2, 8])) },
     delayMs: dice.pick([1, 5, 40]),
     syncMs: dice.pick([1, 4, 20]),

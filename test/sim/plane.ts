@@ -3,6 +3,7 @@ import type { LeaseReservation } from '../../adapters/ports/ledger/reservation.t
 import type { Waiter } from '../../adapters/ports/ledger/waiter.ts'
 import type { BudgetCounter, Shortage } from '../../data-plane/ports.ts'
 import type { RecordPosting } from '../../schema/flight-record.ts'
+import { formatAmount } from '../../schema/money.ts'
 import type { MachineClock } from './clock.ts'
 import type { Disk } from './disk.ts'
 import { type JournalEntry, type Replayed, replay } from './journal.ts'
@@ -32,6 +33,7 @@ export interface SimRequest {
 
 /** What a plane tells whoever checks it. */
 export interface PlaneWatch {
+  started(leases: Replayed['leases']): void
   waits(request: SimRequest, ceiling: bigint): void
   reserved(request: SimRequest): void
   refused(request: SimRequest, ceiling: bigint, shortage: Shortage): void
@@ -46,6 +48,8 @@ export interface Uplink {
 
 const resendMs = 1_000
 const heartbeatMs = 5_000
+/** Of a breach. */
+const unsavedMs = 500
 const turnsMax = 100
 
 /** One process of an instance, on its journal: the shell around the book, as a gateway has it. */
@@ -74,10 +78,11 @@ export class PlaneProcess {
     options: PlaneOptions = {},
   ) {
     this.options = options
-    const found = replay(disk.entries)
+    const found = replay(disk.entries, options.forgetsIntents)
     this.epoch = found.epoch
     this.chains = found.chains
     for (const records of found.chains.values()) for (const { id } of records) this.#durableRecords.add(id)
+    watch.started(found.leases)
     this.#charge(found)
     this.book = new PlaneBook({ tenant, epoch: found.epoch, leases: found.leases, nextCall: () => ++this.#call })
     this.#turn()
@@ -137,8 +142,12 @@ export class PlaneProcess {
     this.watch.waits(request, ceiling)
     waiter = this.book.fund(need, moment, (funding) => {
       isSettled = true
-      if ('ceiling' in funding) this.#begin(request, nth, funding, spent, pending)
-      else this.#short(request, nth, ceiling, softer, funding, spent, pending)
+      // As a promise does: what comes of it happens after the book is done.
+      this.#later(0, () => {
+        if ('ceiling' in funding) this.#begin(request, nth, funding, spent, pending)
+        else this.#short(request, nth, ceiling, softer, funding, spent, pending)
+        this.#turn()
+      })
     })
     if (waiter && !isSettled && request.leavesAfterMs !== null && nth === 0)
       this.#later(request.leavesAfterMs, () => {
@@ -188,9 +197,12 @@ export class PlaneProcess {
       const charged = planned.unknown && cost < ceiling ? ceiling : cost
       const postings = this.book.post(reservation, charged)
       const all = [...spent, ...postings]
-      this.truth.settles(request.id, [], all)
-      const left = [...pending.filter((each) => !each.isReleased), reservation]
       const next = request.attempts[nth + 1]
+      // What it did not use comes free when the next attempt's intent, or the record, says so.
+      const kept =
+        next && charged < ceiling ? reserved.map((each) => ({ ...each, amount: formatAmount(ceiling - charged) })) : []
+      this.truth.settles(request.id, kept, all)
+      const left = [...pending.filter((each) => !each.isReleased), reservation]
       if (next) this.#attempt(request, nth + 1, next.ceiling, 0, all, left)
       else this.#record(request, all, left)
       this.#turn()
@@ -199,6 +211,7 @@ export class PlaneProcess {
 
   #record(request: SimRequest, postings: readonly RecordPosting[], pending: readonly LeaseReservation[]): void {
     this.#append({ id: request.id, postings })
+    this.truth.settles(request.id, [], postings)
     for (const reservation of pending) this.book.recorded(reservation)
     this.#syncRecords([request.id])
     this.#turn()
@@ -284,7 +297,6 @@ export class PlaneProcess {
       if (turns >= turnsMax) throw new Error('a plane never rests')
       const effects = this.book.turn(this.clock.moment)
       wakeAtMs = effects.wakeAtMs
-      for (const frame of effects.frames) this.disk.write({ kind: 'lease', frame })
       if (effects.frames.length > 0) this.#save(effects.frames)
       for (const call of effects.calls) this.uplink?.send(call)
     }
@@ -295,11 +307,20 @@ export class PlaneProcess {
   }
 
   #save(frames: ReturnType<PlaneBook['turn']>['frames']): void {
-    const saved = () => {
+    if (this.options.spendsUnsaved) {
+      this.#later(unsavedMs, () => this.#write(frames))
+      this.book.durable(frames)
+      return
+    }
+    this.#write(frames)
+    this.disk.sync(() => {
       this.book.durable(frames)
       this.#turn()
-    }
-    this.disk.sync(saved)
+    })
+  }
+
+  #write(frames: ReturnType<PlaneBook['turn']>['frames']): void {
+    for (const frame of frames) this.disk.write({ kind: 'lease', frame })
   }
 
   #later(ms: number, act: () => void): void {
@@ -314,4 +335,8 @@ export class PlaneProcess {
 export interface PlaneOptions {
   /** A copy of another's folder: what its intents charge is charged twice. */
   isCopy?: boolean
+  /** A breach: what was in flight is not charged after a crash. */
+  forgetsIntents?: boolean
+  /** A breach: a grant is used at once, and written later. */
+  spendsUnsaved?: boolean
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
-import { allTime, presentCounter } from '../../control-plane/domain/ledger/counter.ts'
 import { Book, type Changes, type Incident } from '../../control-plane/domain/ledger/book.ts'
+import { allTime, presentCounter } from '../../control-plane/domain/ledger/counter.ts'
 import { type Call, countersOf, type Decision, decide } from '../../control-plane/domain/ledger/decide.ts'
 import {
   type AdjustmentRow,
@@ -41,6 +41,10 @@ export class Store {
   declared = new Map<string, Declared>()
   counters = new Map<string, CounterRow>()
   leases = new Map<string, LeaseRow>()
+  /** The same, by the counter that they count under. */
+  #under = new Map<string, Map<string, LeaseRow>>()
+  /** Counters of which something was written since somebody looked. */
+  readonly changed = new Set<string>()
   adjustments = new Map<string, AdjustmentRow>()
   entries: Entry[] = []
   instances = new Map<string, Instance>()
@@ -52,10 +56,21 @@ export class Store {
   /** Told of every change of totals: for whoever checks that none gets smaller. */
   onWrite: (changes: Changes) => void = () => undefined
 
-  constructor(readonly mustFence = true) {}
+  #fences = true
+  #addsTwice = false
+
+  /** A breach: whatever link a call came by counts as the newest. */
+  forgetFencing(): void {
+    this.#fences = false
+  }
+
+  /** A breach: a batch is added as often as it arrives. */
+  addTwice(): void {
+    this.#addsTwice = true
+  }
 
   backup(): Store {
-    const copy = new Store(this.mustFence)
+    const copy = new Store()
     copy.take(this)
     return copy
   }
@@ -65,7 +80,9 @@ export class Store {
     const rows = <Row extends object>(map: Map<string, Row>) => new Map([...map].map(([key, row]) => [key, { ...row }]))
     this.declared = this.declared.size > 0 ? this.declared : new Map(other.declared)
     this.counters = rows(other.counters)
-    this.leases = rows(other.leases)
+    this.leases = new Map()
+    this.#under = new Map()
+    for (const row of other.leases.values()) this.#put({ ...row })
     this.adjustments = rows(other.adjustments)
     this.entries = [...other.entries]
     this.instances = rows(other.instances)
@@ -101,7 +118,7 @@ export class Store {
     const { declared, leases: known } = this
     const instance = this.instances.get(call.instance)
     if (!instance) return { fault: 'nobody knows this instance' }
-    const newestEpoch = this.mustFence ? instance.epoch : call.epoch
+    const newestEpoch = this.#fences ? instance.epoch : call.epoch
     const standing = { newestEpoch, forked: instance.forked, recovering: this.recovering }
     const names = countersOf(call, { nowMs, declared, known })
     const books = new Map(names.map((name) => [counterKey(name), this.#open(name, nowMs)]))
@@ -128,7 +145,13 @@ export class Store {
   }
 
   /** What of a batch continues its chain; undefined where another history was delivered before. */
-  accept(instance: string, epoch: number, from: number, sent: readonly MoneyRecord[], nowMs: number): number | undefined {
+  accept(
+    instance: string,
+    epoch: number,
+    from: number,
+    sent: readonly MoneyRecord[],
+    nowMs: number,
+  ): number | undefined {
     const key = `${instance} ${epoch}`
     const chain = this.chains.get(key) ?? { records: [], quarantined: false }
     this.chains.set(key, chain)
@@ -139,7 +162,7 @@ export class Store {
       return undefined
     }
     if (from > chain.records.length) return chain.records.length
-    const fresh = sent.slice(chain.records.length - from)
+    const fresh = sent.slice(this.#addsTwice ? 0 : chain.records.length - from)
     // After a restore a plane's records may come before its report does: they are taken once their leases are known, or
     // else are known to be over.
     const { reportedEpoch, epoch: newest } = this.instances.get(instance)!
@@ -179,6 +202,7 @@ export class Store {
       const name: LeaseName = { budget, subject: subject ?? '', ...window, instance, epoch: leaseEpoch }
       const row = this.leases.get(leaseKey(name)) ?? this.#unleased(name)
       row.posted += parseAmount(amount)!
+      this.changed.add(counterKey(counterOf(row, this.declared.get(budget))))
     }
   }
 
@@ -196,8 +220,24 @@ export class Store {
       rolling: this.declared.get(budget)?.rule.period === 'ROLLING',
       ...{ granted: 0n, returned: 0n, posted: 0n, overrun: 0n, aged: 0n },
     }
-    this.leases.set(leaseKey(name), row)
+    this.#put(row)
     return row
+  }
+
+  /** A ROLLING budget's leases are of sub-windows, its counter of all time. */
+  #put(row: LeaseRow): void {
+    const { budget, subject, from, to, rolling } = row
+    const key = leaseKey(row)
+    const counter = counterKey({ budget, subject, ...(rolling ? allTime : { from, to }) })
+    const under = this.#under.get(counter) ?? new Map<string, LeaseRow>()
+    this.#under.set(counter, under)
+    under.set(key, row)
+    this.leases.set(key, row)
+    this.changed.add(counter)
+  }
+
+  leasesUnder(counter: string): LeaseRow[] {
+    return [...(this.#under.get(counter)?.values() ?? [])]
   }
 
   /** Brings one counter up to date; true where its limit or its ring changed something. */
@@ -272,9 +312,7 @@ export class Store {
     const sums = { adjustments: 0n, committed: 0n, overruns: 0n, released: 0n, carriedAtMs: null }
     const counter = this.counters.get(key) ?? { budget, subject, from, to, limit: declared?.limit ?? 0n, ...sums }
     this.counters.set(key, counter)
-    const leases: LeaseRow[] = []
-    for (const row of this.leases.values())
-      if (row.budget === budget && row.subject === subject && isUnder(row, counter)) leases.push(row)
+    const leases = this.leasesUnder(key)
     const adjustments = [...this.adjustments.values()].filter((row) => counterKey(row) === key)
     return new Book({ declared, counter, leases, adjustments }, nowMs)
   }
@@ -283,18 +321,17 @@ export class Store {
     this.isRestoring = incidents.some(({ kind }) => kind !== 'OVERRUN')
     this.onWrite(changes)
     this.isRestoring = false
-    for (const row of changes.counters) this.counters.set(counterKey(row), row)
-    for (const row of changes.leases) this.leases.set(leaseKey(row), row)
+    for (const row of changes.counters) {
+      const key = counterKey(row)
+      this.counters.set(key, row)
+      this.changed.add(key)
+    }
+    for (const row of changes.leases) this.#put(row)
     if (changes.posted.length > 0 && !isFork) throw new Error('only a fork posts under the lock')
     for (const row of changes.adjustments) this.adjustments.set(row.id, row)
     this.entries.push(...changes.entries)
     this.incidents.push(...incidents)
   }
-}
-
-function isUnder(row: LeaseRow, { from, to }: CounterRow): boolean {
-  const ends = row.rolling ? allTime : row
-  return ends.from === from && ends.to === to
 }
 
 /** The control plane's proof; its key is no secret here, and nobody guesses. */

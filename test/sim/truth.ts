@@ -35,8 +35,9 @@ export class Truth {
   /** What the promise leaves out, each as it happens, by budget and subject. */
   readonly #exceptions = new Map<string, bigint>()
   readonly #exchanges = new Map<string, Exchange>()
-  /** Told of each counter whose money moved. */
+  /** Told of each counter whose money moved, and of each that the provider wants more under. */
   onChange: (place: Place) => void = () => undefined
+  onBill: (place: Place) => void = () => undefined
 
   /** An attempt's ceiling is kept, and the provider begins to work: whatever comes of it, it wants its cost. */
   begins(disk: object, id: string, reserved: readonly RecordPosting[], ceiling: bigint, cost: bigint): void {
@@ -45,9 +46,10 @@ export class Truth {
     exchange.billed.push(reserved.map((place) => ({ place, cost })))
     for (const place of reserved) {
       this.#at(place).billed += cost
-      if (place.leaseEpoch > 0 && cost > ceiling) this.except(place, cost - ceiling)
+      if (cost > ceiling) this.except(place, cost - ceiling)
     }
     this.settles(id, reserved, exchange.posted)
+    for (const place of reserved) this.onBill(place)
   }
 
   /** From now on it keeps so much, and has cost so much. */

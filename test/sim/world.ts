@@ -1,4 +1,6 @@
 import type { BudgetCounter } from '../../data-plane/ports.ts'
+import { windowAt } from '../../schema/budget-window.ts'
+import { formatAmount } from '../../schema/money.ts'
 import { type Dice, diceOf } from './chance.ts'
 import { MachineClock } from './clock.ts'
 import { Control, type Neighbours, type Session } from './control.ts'
@@ -6,17 +8,23 @@ import { Disk } from './disk.ts'
 import { type JournalEntry, replay } from './journal.ts'
 import { Broken, type Counts, Judge } from './judge.ts'
 import type { Downward, Upward } from './messages.ts'
-import { PlaneProcess, type PlaneWatch, type Uplink } from './plane.ts'
-import { formatAmount } from '../../schema/money.ts'
+import { firstRefusals, type PoolRequest } from './one-pool.ts'
 import { type Fault, type Plan, type PlannedBudget, planOf } from './plan.ts'
+import { type PlaneOptions, PlaneProcess, type PlaneWatch, type Uplink } from './plane.ts'
 import { Store } from './store.ts'
 import { Timeline } from './timeline.ts'
-import { Truth } from './truth.ts'
+import { Truth, whose } from './truth.ts'
 import { type Weather, Wire } from './wire.ts'
 
-const retryMs = 400
+const retryMs = 100
+/** Two processes that take the link from each other dial less and less often. */
+const twinRetryMs = 5_000
 /** After the storm: long enough for everybody to be linked, to deliver, to rest, and to give back. */
-const calmMs = 120_000
+const calmMs = 50_000
+/** One way over the link, on average, where refusals are judged. */
+const nearMs = 5
+const tendEveryMs = 2_500
+const takesMsMax = 15_000
 const stepsMax = 400_000
 /** So long everything must have been in reach for a refusal to be judged. */
 const settledMs = 3_000
@@ -40,19 +48,28 @@ export interface Outcome extends Counts {
   /** What a power cut took of what was in flight. */
   lostIntents: number
   virtualMs: number
+  /** Spent of a limit at the first refusal, in percent, here and in one pool that knows everything. */
+  firstRefusals: number[]
+  onePool: number[]
 }
 
 /** How the protocol is to be broken, so that the judge can show that it sees it. */
 export interface Breach {
+  /** Of each schedule, beside its own. */
+  faults?: readonly Fault[]
   store?: (store: Store) => void
   disk?: (disk: Disk<JournalEntry>) => void
-  up?: (message: Upward, send: (message: Upward) => void) => void
-  down?: (message: Downward, receive: (message: Downward) => void) => void
+  plane?: PlaneOptions
+  /** What is made of a message on its way in. */
+  up?: (message: Upward) => Upward
+  down?: (message: Downward) => Downward
 }
 
 /** Runs one schedule to its end. Throws `Broken` with the seed where a promise is not kept. */
 export function runSchedule(seed: number, breach: Breach = {}): Outcome {
-  const world = new World(planOf(seed), breach)
+  const planned = planOf(seed)
+  const faults = new Set([...planned.faults, ...(breach.faults ?? [])])
+  const world = new World({ ...planned, faults }, breach)
   try {
     return world.run()
   } catch (cause) {
@@ -76,6 +93,7 @@ class World {
   #disturbedAtMs = 0
   #lostIntents = 0
   #requests = 0
+  readonly #asked: PoolRequest[] = []
   #isExact = true
 
   constructor(
@@ -87,7 +105,12 @@ class World {
     this.#weather = { meanMs: plan.delayMs, ...(lossy ? { lost: 0.1, repeated: 0.1, late: 0.1 } : fair) }
     for (const budget of plan.budgets) this.#declare(budget, budget.limit)
     breach.store?.(this.#store)
-    this.#judge = new Judge(this.#store, this.#truth, () => this.nowMs, () => this.#isCalm)
+    this.#judge = new Judge(
+      this.#store,
+      this.#truth,
+      () => this.nowMs,
+      () => this.#isCalm,
+    )
     for (let at = 0; at < plan.replicas; at++) this.#controls.push(this.#makeControl())
     for (let at = 0; at < plan.planes; at++) this.#addMachine(`ins_${at}`, `plane ${at}`, this.#newDisk())
   }
@@ -111,41 +134,80 @@ class World {
     this.#calm()
     through(plan.stormMs + calmMs)
     this.#rest()
-    return { ...this.#judge.counts, seed: plan.seed, steps, lostIntents: this.#lostIntents, virtualMs: timeline.nowMs }
+    return {
+      ...{ ...this.#judge.counts, seed: plan.seed, steps, lostIntents: this.#lostIntents, virtualMs: timeline.nowMs },
+      ...this.#utilisation(),
+    }
   }
 
   dump(): void {
     for (const row of this.#store.counters.values()) console.log(row)
-    for (const { budget, subject, from, instance, epoch, granted, returned, posted, overrun, agedAtMs } of this.#store
-      .leases.values())
-      console.log([budget, subject, from, instance, epoch, granted, returned, posted, granted - returned - posted, overrun, agedAtMs].join(' '))
+    for (const {
+      budget,
+      subject,
+      from,
+      instance,
+      epoch,
+      granted,
+      returned,
+      posted,
+      overrun,
+      agedAtMs,
+    } of this.#store.leases.values())
+      console.log(
+        [
+          budget,
+          subject,
+          from,
+          instance,
+          epoch,
+          granted,
+          returned,
+          posted,
+          granted - returned - posted,
+          overrun,
+          agedAtMs,
+        ].join(' '),
+      )
     for (const sums of this.#truth.sums.values()) console.log(sums)
+  }
+
+  /** At the first refusal under each counter, here and in one pool that knows everything; only where nothing else disturbs. */
+  #utilisation(): Pick<Outcome, 'firstRefusals' | 'onePool'> {
+    const { plan } = this
+    const plain = plan.budgets.filter(({ rule, action }) => rule.period === 'LIFETIME' && action === 'BLOCK')
+    if (plan.faults.size > 0 || plain.length < plan.budgets.length) return { firstRefusals: [], onePool: [] }
+    const limits = new Map(plan.budgets.flatMap((budget) => countersOf(budget).map((name) => [name, budget.limit])))
+    return {
+      firstRefusals: [...this.#judge.firstRefusals.values()],
+      onePool: firstRefusals(this.#asked, limits).map(({ spentPercent }) => spentPercent),
+    }
   }
 
   /** Requests and faults, each at its time. */
   #sow(): void {
     const { plan, timeline } = this
     for (let at = 0; at < plan.requests; at++) timeline.after(this.#dice.int(0, plan.stormMs), () => this.#request())
-    for (let at = 0; at < this.#dice.int(0, 3); at++) this.#burst()
+    for (let at = 0; at < this.#dice.int(0, 2); at++) this.#burst()
     for (const fault of plan.faults)
       for (let times = this.#dice.int(1, 3); times > 0; times--)
         timeline.after(this.#dice.int(0, plan.stormMs), () => this.#strike(fault))
-    this.#everySecond()
+    this.#tend()
   }
 
   /** Many at once. */
   #burst(): void {
     const atMs = this.#dice.int(0, this.plan.stormMs)
-    const count = this.#dice.int(5, 30)
+    const count = this.#dice.int(5, 20)
     for (let at = 0; at < count; at++) this.timeline.after(atMs + this.#dice.int(0, 20), () => this.#request())
   }
 
   /** What a control plane does now and then. */
-  #everySecond(): void {
+  #tend(): void {
     for (const book of this.#store.tendAll(this.nowMs)) if (book.changes.counters.length > 0) this.#neighbours.freed()
     this.#store.closeWindows(this.nowMs)
     this.#recallOverdrawn()
-    this.timeline.after(1_000, () => this.#everySecond())
+    this.timeline.after(tendEveryMs, () => this.#tend())
   }
 
   /** A limit was set below what is out: unreserved money comes back. */
@@ -178,13 +240,19 @@ class World {
   }
 
   #makeControl(): Control {
-    const control: Control = new Control(this.timeline, this.#store, () => this.nowMs, this.#neighbours, () => {
-      if (this.#crashAt === undefined || this.#crashAt-- > 0) return false
-      this.#crashAt = undefined
-      this.#disturb()
-      control.end()
-      return true
-    })
+    const control: Control = new Control(
+      this.timeline,
+      this.#store,
+      () => this.nowMs,
+      this.#neighbours,
+      () => {
+        if (this.#crashAt === undefined || this.#crashAt-- > 0) return false
+        this.#crashAt = undefined
+        this.#disturb()
+        control.end()
+        return true
+      },
+    )
     return control
   }
   /** Points of transactions until the control plane ends at one. */
@@ -211,12 +279,17 @@ class World {
   #start(machine: Machine): void {
     if (machine.process) return
     machine.process = new PlaneProcess(this.timeline, machine.disk, machine.clock, this.#truth, this.#watch, {
+      ...this.breach.plane,
       isCopy: machine.isCopy,
     })
     this.#connectLater(machine, machine.process)
   }
 
   readonly #watch: PlaneWatch = {
+    started: (leases) => {
+      // A provider that bills more than its own limits, and a copy that spends twice, are no fault of the journal.
+      if (!this.plan.faults.has('OVERRUN') && this.#isExact) this.#judge.started(leases)
+    },
     waits: (request, ceiling) => {
       const counters = request.counters.map(({ of, subject }) => `${of.id} ${subject ?? ''}`)
       this.#tell(() => `${request.id} asks for ${amountText(ceiling)} under ${counters.join(', ')}`)
@@ -241,7 +314,10 @@ class World {
   }
 
   #connectLater(machine: Machine, process: PlaneProcess): void {
-    const waitMs = Math.max(this.#dice.waitMs(retryMs) / 4, machine.blockedUntilMs - this.timeline.nowMs)
+    const waitMs = Math.max(
+      this.#dice.waitMs(this.#isExact ? retryMs : twinRetryMs),
+      machine.blockedUntilMs - this.timeline.nowMs,
+    )
     this.timeline.after(waitMs, () => {
       if (machine.process !== process || process.uplink) return
       this.#connect(machine, process)
@@ -250,6 +326,7 @@ class World {
 
   #connect(machine: Machine, process: PlaneProcess): void {
     const control = this.#dice.pick(this.#controls)
+    this.#exceptTwins(machine)
     const { epoch, heads } = this.#store.openEpoch(machine.instance, process.epoch)
     let isOpen = true
     const close = () => {
@@ -265,7 +342,6 @@ class World {
         if (machine.process === process) this.#connectLater(machine, process)
       })
     }
-    const { down: spoilDown, up: spoilUp } = this.breach
     const receive = (message: Downward) => {
       if (!isOpen || machine.process !== process) return
       this.#tell(() => `${machine.name} (epoch ${epoch}) hears ${told(message)}`)
@@ -279,13 +355,11 @@ class World {
       this.#tell(() => `${machine.name} (epoch ${epoch}) says ${told(message)}`)
       control.receive(session, message)
     }
-    const down = new Wire<Downward>(this.timeline, this.#dice, this.#weather, (message) =>
-      spoilDown ? spoilDown(message, receive) : receive(message),
-    )
-    const up = new Wire<Upward>(this.timeline, this.#dice, this.#weather, take)
+    const { down: spoilDown = asItIs, up: spoilUp = asItIs } = this.breach
+    const down = new Wire<Downward>(this.timeline, this.#dice, this.#weather, (each) => receive(spoilDown(each)))
+    const up = new Wire<Upward>(this.timeline, this.#dice, this.#weather, (each) => take(spoilUp(each)))
     const session: Session = { instance: machine.instance, epoch, send: (message) => down.send(message), close }
-    const send = (message: Upward) => (spoilUp ? spoilUp(message, (each) => up.send(each)) : up.send(message))
-    const uplink: Uplink = { send, close }
+    const uplink: Uplink = { send: (message) => up.send(message), close }
     control.opened(session)
     // A handshake is not lost: who hears nothing dials again.
     this.timeline.after(this.#dice.waitMs(this.plan.delayMs), () =>
@@ -293,11 +367,24 @@ class World {
     )
   }
 
+  /** Two processes of one instance: what one holds when the other's link fences it can be given back by that one, and spent by this. */
+  #exceptTwins(machine: Machine): void {
+    for (const { instance, process } of this.#machines.filter((each) => each !== machine)) {
+      if (instance !== machine.instance || !process) continue
+      for (const { budget, subject, free, reserved } of process.book.leases)
+        if (free + reserved > 0n) this.#truth.except({ budget, subject }, free + reserved)
+    }
+  }
+
   #request(): void {
     const machine = this.#dice.pick(this.#machines)
     const { process } = machine
     const id = `req_${this.#requests++}`
     const made = this.#makeRequest(id)
+    const { ceiling, cost, takesMs } = made.attempts[0]!
+    const fromMs = this.timeline.nowMs
+    const counters = made.counters.map(({ of, subject }) => whose({ budget: of.id, subject }))
+    this.#asked.push({ fromMs, toMs: fromMs + takesMs, ceiling, cost, counters })
     process?.serve(made)
   }
 
@@ -313,7 +400,12 @@ class World {
       const least = dice.amount(1n, ceiling)
       const over = plan.faults.has('OVERRUN') && dice.odds(0.1) ? ceiling + dice.amount(1n, ceiling) : undefined
       const cost = over ?? (dice.odds(0.2) ? ceiling : dice.odds(0.1) ? 0n : least)
-      return { ceiling, cost, takesMs: dice.waitMs(dice.pick([50, 500, 5_000])), unknown: dice.odds(0.05) }
+      return {
+        ceiling,
+        cost,
+        takesMs: Math.min(takesMsMax, dice.waitMs(dice.pick([50, 500, 5_000]))),
+        unknown: dice.odds(0.05),
+      }
     }
     const more = plan.faults.has('RETRY') && dice.odds(0.3) ? [attempt()] : []
     const softens = counters.some(({ of }) => of.action === 'CAP' || of.action === 'DOWNGRADE')
@@ -336,7 +428,12 @@ class World {
     const nowMs = this.timeline.nowMs
     const isLinked = ({ linkedAtMs }: Machine) => linkedAtMs !== undefined && nowMs - linkedAtMs > settledMs
     const disturbing = [...this.plan.faults].some((fault) => !harmless.has(fault))
-    return !disturbing && nowMs - this.#disturbedAtMs > settledMs && this.#machines.every(isLinked)
+    if (disturbing || this.plan.delayMs > nearMs || nowMs - this.#disturbedAtMs <= settledMs) return false
+    return this.#machines.every(isLinked) && !this.plan.budgets.some((budget) => this.#hasJustTurned(budget))
+  }
+
+  #hasJustTurned({ rule }: PlannedBudget): boolean {
+    return windowAt(rule, this.nowMs).from !== windowAt(rule, this.nowMs - settledMs).from
   }
 
   #strike(fault: Fault): void {
@@ -374,7 +471,6 @@ class World {
       if (this.#dice.odds(0.5))
         this.timeline.after(this.#dice.int(0, awayMs), () => {
           this.#store.writeOff(machine.instance, this.nowMs)
-          this.#judge.dirty()
         })
     },
     CLOCK: ({ clock }) => {
@@ -417,7 +513,6 @@ class World {
     }
     for (const control of this.#controls) control.end()
     this.#store.take(then)
-    this.#judge.dirty()
     this.#backup = undefined
     this.#disturb()
   }
@@ -467,8 +562,13 @@ class World {
 
 /** Everything that is said and done, for whoever looks into one seed. */
 const traces = process.env.SLUICE_SIM_TRACE !== undefined
+const asItIs = <Message>(message: Message) => message
 const fair = { lost: 0, repeated: 0, late: 0 }
 const harmless: ReadonlySet<Fault> = new Set<Fault>(['LEAVING', 'RETRY'])
+const countersOf = ({ id, subjects }: PlannedBudget) =>
+  subjects === 0
+    ? [whose({ budget: id, subject: null })]
+    : Array.from({ length: subjects }, (_, at) => whose({ budget: id, subject: `sub_${at + 1}` }))
 const amountText = (amount: bigint) => (amount > 0n ? formatAmount(amount) : '0')
 
 function told(message: Upward | Downward): string {

@@ -72,10 +72,15 @@ export class Lease implements LeaseName, LeaseTotals {
   }
 
   get isUnsaved(): boolean {
-    return this.isSaving || this.returned > this.durableReturned
+    return this.isSaving || this.isReturning
   }
 
   /** Totals that no frame says yet. */
+  /** Given back, and not durable yet: nobody was told. */
+  get isReturning(): boolean {
+    return this.returned > this.durableReturned
+  }
+
   get isUnframed(): boolean {
     return this.granted > this.#framedGranted || this.returned > this.#framedReturned
   }
@@ -115,6 +120,7 @@ export class Lease implements LeaseName, LeaseTotals {
     if (known.granted > this.granted) Object.assign(this, { granted: known.granted, mac, notBefore })
     // Only an older copy of this journal forgets what it gave back; that money is gone all the same.
     if (known.returned > this.returned) this.giveBack(known.returned - this.returned)
+    if (known.posted > this.posted) this.#adopt(known.posted)
     return this.isUnframed
   }
 
@@ -125,6 +131,13 @@ export class Lease implements LeaseName, LeaseTotals {
     if (!this.isAdopted) return frame
     this.isAdopted = false
     return { ...frame, posted: formatAmount(this.posted) }
+  }
+
+  /** Spent by records that this journal does not show: of a lease that was forgotten, or by a copy of this instance. */
+  #adopt(posted: bigint): void {
+    this.free -= posted - this.posted
+    this.posted = posted
+    this.isAdopted = true
   }
 
   /** These totals are durable now. */

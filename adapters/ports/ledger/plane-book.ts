@@ -280,6 +280,7 @@ export class PlaneBook {
     const ticks = now.atMs >= this.#tickedMs + tickMs
     if (ticks) this.#tick(now)
     this.#line.serve(now)
+    for (const held of this.#line.giveBackNext(now)) this.#due.add(held)
     for (const held of this.#due) this.#tend(held, now)
     if (this.#isLinked) this.#call(now)
     this.#due.clear()

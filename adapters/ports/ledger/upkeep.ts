@@ -50,6 +50,13 @@ export function noteShort(held: HeldCounter, now: Moment): void {
   held.renewAfterMs = Math.max(held.renewAfterMs, now.atMs + renewEveryMs)
 }
 
+/** What is held for later windows. True where there was anything. */
+export function giveBackNext(held: HeldCounter, now: Moment): boolean {
+  const ahead = held.leases.filter((lease) => lease.free > 0n && now.controlMs < lease.notBefore)
+  for (const lease of ahead) giveBackAll(lease)
+  return ahead.length > 0
+}
+
 /** Others wait for money here: what is given back is not asked for again meanwhile. */
 export function noteRecall(held: HeldCounter, amount: bigint, forMs: number, now: Moment): void {
   held.recall = { left: amount, untilMs: now.atMs + forMs }
@@ -125,7 +132,7 @@ function isLow(held: HeldCounter, now: Moment): boolean {
 /** The window ends within a horizon, or a quarter of its own length, and nothing is held for the one after it. */
 function isNextDue(held: HeldCounter, now: Moment): boolean {
   const lease = held.leaseAt(now)
-  if (!lease || now.atMs < held.nextAfterMs || now.atMs - held.lastUsedMs > idleMs) return false
+  if (!lease || held.waiting > 0n || now.atMs < held.nextAfterMs || now.atMs - held.lastUsedMs > idleMs) return false
   const { from, to } = lease.window
   if (to - now.controlMs > Math.min(horizonMs, (to - from) / 4)) return false
   if (held.leases.some(({ window, isFenced }) => !isFenced && window.from >= to)) return false

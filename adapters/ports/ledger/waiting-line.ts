@@ -13,7 +13,7 @@ import type { Holdings } from './holdings.ts'
 import { larger } from './lease-frame.ts'
 import type { Moment } from './moment.ts'
 import { missingAt, resetAt, shortageHere, sourcesFor, takeFrom } from './reserving.ts'
-import { noteShort } from './upkeep.ts'
+import { giveBackNext, noteShort } from './upkeep.ts'
 import type { Funding, Waiter } from './waiter.ts'
 
 /** Requests of one tenant that may wait for money at a time. */
@@ -146,6 +146,17 @@ export class WaitingLine {
     }
   }
 
+  /** Of a ring, what is held for its next step is missing in the present one. Answers the counters that it was given back of. */
+  giveBackNext(now: Moment): HeldCounter[] {
+    const given: HeldCounter[] = []
+    for (const { need } of this.#waiters)
+      for (const { of, subject } of need.counters) {
+        const held = of.isHard && of.rule.period === 'ROLLING' ? this.#holdings.find(of.id, subject) : undefined
+        if (held && missingAt(held, need.ceiling, now) > 0n && giveBackNext(held, now)) given.push(held)
+      }
+    return given
+  }
+
   /** Writes the calls of those whose turn it is to ask. */
   ask(now: Moment): void {
     for (const waiter of this.#waiters) {
@@ -153,6 +164,8 @@ export class WaitingLine {
       const lacking = waiter.counters.filter((held) => missingAt(held, waiter.need.ceiling, now) > 0n)
       // A grant that is not durable yet is on its way to it.
       if (lacking.length === 0 || lacking.some((held) => held.leaseAt(now)?.isSaving)) continue
+      // So is what is being given back, to who gives it out again.
+      if (lacking.some(({ leases }) => leases.some(({ isReturning }) => isReturning))) continue
       // Granted more than once and still not served: the rest of its patience is for what comes free.
       if (waiter.asks >= asksMax) continue
       const isLast = now.atMs >= waiter.lastAtMs
@@ -173,7 +186,10 @@ export class WaitingLine {
       perSecond: formatAmount(held.demand.statedPerSecond(held.waiting)),
       next: false,
     }))
-    const leases = lacking.flatMap((held) => held.leaseAt(now) ?? [])
+    const leases = lacking.flatMap((held) => {
+      const present = held.leaseAt(now)
+      return held.leases.filter((lease) => lease === present || lease.isUntold)
+    })
     // Short of a little after it was granted the rest, it keeps all it has; else nothing is kept from others.
     if (!waiter.isFunded) pledge(waiter, [])
     waiter.isFunded = false

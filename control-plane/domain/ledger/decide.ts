@@ -155,6 +155,8 @@ interface Asked {
   next: boolean
 }
 
+const larger = (a: bigint, b: bigint) => (a > b ? a : b)
+
 /** Wants of live budgets, each lease once. One of a window that is too far off or does not come is left out. */
 function askedOf(call: Call, declared: ReadonlyMap<string, Declared>, nowMs: number): Asked[] {
   const asked = new Map<string, Asked>()
@@ -188,7 +190,10 @@ function grantAll(call: Call, desk: Desk, restored: boolean): Outcome {
   const needs = call.wants.some(({ missing }) => missing > 0n)
   const refused = refusalOf(call, desk, restored)
   if (refused) return { refused: needs ? refused : null, short: [], recalls: [], granted: [] }
-  const asked = askedOf(call, desk.declared, desk.nowMs)
+  const asked = askedOf(call, desk.declared, desk.nowMs).map((want) => ({
+    ...want,
+    missing: want.missing > 0n ? larger(0n, want.missing + lessSince(call, want, desk)) : 0n,
+  }))
   const short = shortagesOf(asked, desk)
   if (short.length > 0) return { refused: 'SHORT', short, recalls: recallsOf(call, short, desk), granted: [] }
   const inOrder = [...asked].sort((a, b) => Number(b.missing > 0n) - Number(a.missing > 0n))
@@ -202,6 +207,15 @@ function grantAll(call: Call, desk: Desk, restored: boolean): Outcome {
     recalls: [],
     granted: inOrder.flatMap((want) => grantOne(call, want, desk, aside)),
   }
+}
+
+/** What the plane has less of now than when it wrote down what it is missing; negative where it was granted more since. */
+function lessSince(call: Call, { counter, window }: Asked, { books }: Desk): bigint {
+  const { budget, subject } = counter
+  const name = { budget, subject, ...window, instance: call.instance, epoch: call.epoch }
+  const stated = call.leases.find((lease) => leaseKey({ ...lease, instance: call.instance }) === leaseKey(name))
+  const row = books.get(counterKey(counter))!.lease(name)
+  return (stated ? stated.granted - stated.returned : 0n) - (row ? row.granted - row.returned : 0n)
 }
 
 function refusalOf(call: Call, { standing, declared }: Desk, restored: boolean): LeaseRefusal | null {

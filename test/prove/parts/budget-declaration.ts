@@ -2,9 +2,10 @@ import { formatAmount, parseAmount } from '../../../schema/money.ts'
 import { askers, cases, maxOutputTokens, models, type Question } from './budget-questions.ts'
 
 /** The organisation, a priced provider, its models, and one declared label. */
-export const organisation = (baseUrl: string, tenant: string) => `
+export const organisation = (baseUrl: string, tenant: string, owners: readonly string[]) => `
 kind: Tenant
 name: ${tenant}
+members: [${owners.map((name) => `{ principal: principal/${name}, role: OWNER }`).join(', ')}]
 requestLabels:
   - { key: case, values: [${cases.join(', ')}] }
 ---
