@@ -236,7 +236,10 @@ describe('apply', () => {
           window: '1d',
         },
       ],
-      ['rateLimit', { name: 'l', scope: 'team/support', unit: 'REQUESTS', limit: 100, window: '1m' }],
+      [
+        'rateLimit',
+        { name: 'pace', scope: 'credential/openai-key', unit: 'TOKENS', limit: 1_000, window: '1m', burst: 10 },
+      ],
       ['webhook', { name: 'pager', url: 'https://hooks.example/a?b=c', events: ['CONFIG_CHANGED'], paused: true }],
       [
         'alertRule',
