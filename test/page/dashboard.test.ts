@@ -56,7 +56,7 @@ async function spendOneWord(times: number): Promise<void> {
     const answer = await fetch(`${gateway}/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${applicationKey}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'echo', messages: [{ role: 'user', content: 'word' }] }),
+      body: JSON.stringify({ model: 'echo', max_tokens: 4, messages: [{ role: 'user', content: 'word' }] }),
     })
     expect(answer.status).toBe(200)
   }
