@@ -85,7 +85,7 @@ describe('a grant', () => {
     const ledger = ledgerOf(budget(), budget({ id: 'b', limit: 5n }))
     const { refused, short } = answered(ledger, callOf('one', { missing: 10n, budgets: ['a', 'b'] }))
     expect(refused).toBe('SHORT')
-    expect(short).toEqual([{ ...counter, budget: 'b', missing: 10n, available: 5n }])
+    expect(short).toEqual([{ ...counter, budget: 'b', missing: 10n, reachable: 5n, available: 5n }])
     expect(ledger.leases.size).toBe(0)
   })
 
