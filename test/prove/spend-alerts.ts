@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { AlertHouse, centUpstream, declaration, HandClock, type ToldAlert } from './parts/alert-house.ts'
 import { AlertReceiver } from './parts/alert-receiver.ts'
 import { Checks, type Proof, type ProofOptions } from './parts/proof.ts'
+import type { ProviderBill } from './parts/provider-bill.ts'
 
 const secondMs = 1_000
 const hourMs = 3_600_000
@@ -14,15 +15,15 @@ const servesWithinMs = 15_000
 
 const proof: Proof = {
   shows:
-    'thresholds, exhaustion, burn rates and forecasts raise alerts once, which arrive signed though the receiver fails',
+    'thresholds, exhaustion, burn rates and forecasts raise alerts once, which arrive signed though the receiver fails; bills are held against the records',
   async run(options) {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-alerts-'))
-    const upstream = centUpstream()
-    const receiver = new AlertReceiver()
     const clock = new HandClock(folder, nextMonthMs() + 60 * secondMs)
+    const upstream = centUpstream(clock)
+    const receiver = new AlertReceiver()
     const house = await AlertHouse.start(folder, clock, declaration(upstream.url, receiver.url))
     try {
-      return await story({ ...options, house, clock, receiver, checks: new Checks() })
+      return await story({ ...options, folder, house, clock, receiver, bill: upstream.bill, checks: new Checks() })
     } finally {
       await house.sluice.stop()
       await receiver.stop()
@@ -40,9 +41,11 @@ function nextMonthMs(): number {
 }
 
 interface Scene extends ProofOptions {
+  folder: string
   house: AlertHouse
   clock: HandClock
   receiver: AlertReceiver
+  bill: ProviderBill
   checks: Checks
 }
 
@@ -57,7 +60,7 @@ async function story(scene: Scene) {
   const foretold = await forecast(scene)
   await rotation(scene)
   await nextDay(scene)
-  // Reconciliation of what providers bill with what was posted has its part here.
+  await invoice(scene)
   const alerts = await house.alerts()
   arrivedOnce(scene, alerts)
   const figures = {
@@ -188,6 +191,34 @@ async function nextDay({ house, clock, checks, say }: Scene): Promise<void> {
   await until(async () => (await open()).length === 0)
   checks.equal('alerts of yesterday that are open', await open(), [])
   say('with the next day they are over')
+}
+
+/** What the provider bills agrees with the records to the cent; a bill that says more is shown to do so, by day and model. */
+async function invoice({ folder, house, bill, checks, say }: Scene): Promise<void> {
+  const file = join(folder, 'bill.csv')
+  const columns = 'date=Day,model=Model,input=Prompt,output=Completion,cost=Cost'
+  const compare = async () => {
+    const asked = ['--file', file, '--columns', columns, '--tolerance', '0']
+    const { code, out } = await house.sluice.command('spend', 'reconcile', ...asked, '-o', 'json')
+    return { code, ...(JSON.parse(out) as Comparison) }
+  }
+  bill.export(file)
+  let right = await compare()
+  // The last records may still be on their way.
+  for (let tries = 0; tries < 20 && right.different > 0; tries++, right = await compare()) await Bun.sleep(250)
+  checks.equal('differences from the bill', [right.code, right.different], [0, 0])
+  checks.equal('days that were compared', new Set(right.lines.map(({ day }) => day)).size, bill.days.length)
+  bill.export(file, 100)
+  const wrong = await compare()
+  const [differing] = wrong.lines.filter(({ verdict }) => verdict !== right.lines[0]!.verdict)
+  checks.equal('a bill that says 1.00 too much', [wrong.code, wrong.different], [2, 1])
+  checks.equal('where it does', [differing?.day, differing?.difference.cost], [bill.days[0], '1'])
+  say(`the provider's bill of ${bill.days.length} days agrees with the records; one that says 1.00 more is found out`)
+}
+
+interface Comparison {
+  different: number
+  lines: { day: string; model: string; verdict: string; difference: { cost: string } }[]
 }
 
 /** Each alert was sent when it was raised and when it was resolved, and taken once each. */

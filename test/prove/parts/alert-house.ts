@@ -1,14 +1,17 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ProviderBill } from './provider-bill.ts'
 import { type Sluice, startSluice } from './sluice.ts'
 
-/** A provider whose answers cost as many cents as the question says. */
-export function centUpstream() {
+/** A provider whose answers cost as many cents as the question says, and that bills them by the proof's clock. */
+export function centUpstream(clock: HandClock) {
+  const bill = new ProviderBill()
   const server = Bun.serve({
     hostname: '127.0.0.1',
     port: 0,
     fetch: async (request) => {
       const { model, max_tokens: cents } = (await request.json()) as { model: string; max_tokens: number }
+      bill.add(clock.nowMs, cents)
       const message = { role: 'assistant', content: 'Spent.' }
       return Response.json({
         ...{ id: 'chatcmpl-1', object: 'chat.completion', created: 0, model },
@@ -17,7 +20,7 @@ export function centUpstream() {
       })
     },
   })
-  return { url: `http://127.0.0.1:${server.port}/v1`, stop: () => server.stop(true) }
+  return { url: `http://127.0.0.1:${server.port}/v1`, bill, stop: () => server.stop(true) }
 }
 
 /** Each project has a budget of its own; the rules are on their team. */
