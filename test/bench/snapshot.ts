@@ -48,7 +48,7 @@ function withBounds(config: SnapshotConfig): SnapshotConfig {
     mode: 'ENFORCE' as const,
     windowMs: 60_000,
     limit: 1_000_000_000_000,
-    burst: 0,
+    burst: 1_000_000_000,
   }
   return {
     ...config,
