@@ -1,5 +1,11 @@
 import { timingSafeEqual } from 'node:crypto'
-import { grantStatement, type LeaseAnswer, type LeaseCall } from '../../../schema/link-lease.ts'
+import {
+  grantStatement,
+  type LeaseAnswer,
+  type LeaseCall,
+  leasesPerMessageMax,
+  wantsPerCallMax,
+} from '../../../schema/link-lease.ts'
 import { formatAmount, parseAmount } from '../../../schema/money.ts'
 import type { Tx } from '../../db/database.ts'
 import type { Context } from '../context.ts'
@@ -9,7 +15,7 @@ import { type Call, countersOf, type Decision, type Desk, decide } from './decid
 import { askBack } from './recalls.ts'
 import { type LeaseName, type LeaseRow, leaseKey } from './rows.ts'
 import { beginRecovery, endRecovery, noteWhole, standingOf } from './standing.ts'
-import { leasesNamed, openBooks, writeChanges } from './store.ts'
+import { leasesNamed, openBooks, unsettledOf, writeChanges } from './store.ts'
 
 /** What one try of a call came to. */
 export type Tried = Decision | { fault: string }
@@ -56,8 +62,24 @@ async function decideOn(tx: Tx, ctx: Context, tenant: string, call: Call, whole:
   const counters = countersOf(call, { nowMs, declared, known: reported })
   const books = await openBooks(tx, tenant, counters, { declared, names: [...names, ...ownOf(call, counters)], nowMs })
   const isProven: Desk['isProven'] = (name, granted, mac) => isSame(mac, proofOf(ctx, tenant, name, granted))
-  return decide(call, { nowMs, standing, declared, books, known: reported, isProven })
+  const decided = decide(call, { nowMs, standing, declared, books, known: reported, isProven })
+  return whole && !isFault(decided)
+    ? { ...decided, leases: await withUnsettled(tx, tenant, instance, decided) }
+    : decided
 }
+
+/**
+ * A plane that says of everything what it holds is told of what it never heard of: grants whose answer was lost, and leases that
+ * it let go of before these books were set back. Nobody would ever give those back.
+ */
+async function withUnsettled(tx: Tx, tenant: string, instance: string, { leases, changes }: Decision) {
+  const spoken = new Map([...changes.leases, ...leases].map((row) => [leaseKey(row), row]))
+  const unsettled = await unsettledOf(tx, tenant, instance, answeredLeasesMax)
+  const others = unsettled.filter((row) => !spoken.has(leaseKey(row)))
+  return [...leases, ...others].slice(0, answeredLeasesMax)
+}
+
+const answeredLeasesMax = leasesPerMessageMax + wantsPerCallMax
 
 /** The leases that may be granted from, since a settled one is else not loaded. Of a ROLLING budget that is a new row. */
 const ownOf = ({ instance, epoch }: Call, counters: { budget: string; subject: string; from: number; to: number }[]) =>

@@ -47,6 +47,15 @@ export async function leasesNamed(tx: Tx, tenant: string, names: readonly LeaseN
   return leasesIn(tx, sql`select lease.* from ${named(names)} join lease on lease.tenant = ${tenant} and ${isNamed}`)
 }
 
+/** Leases of an instance under which something is still out. */
+export async function unsettledOf(tx: Tx, tenant: string, instance: string, most: number): Promise<LeaseRow[]> {
+  return leasesIn(
+    tx,
+    sql`select * from lease where tenant = ${tenant} and instance = ${instance} and epoch > 0
+      and granted <> returned + posted order by budget, subject, window_from, epoch limit ${most}`,
+  )
+}
+
 interface Opening {
   declared: ReadonlyMap<string, Declared>
   names: readonly LeaseName[]
