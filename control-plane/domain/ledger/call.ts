@@ -1,5 +1,11 @@
 import { timingSafeEqual } from 'node:crypto'
-import { grantStatement, type LeaseAnswer, type LeaseCall, leasesPerMessageMax } from '../../../schema/link-lease.ts'
+import {
+  grantStatement,
+  type LeaseAnswer,
+  type LeaseCall,
+  leasesPerMessageMax,
+  wantsPerCallMax,
+} from '../../../schema/link-lease.ts'
 import { formatAmount, parseAmount } from '../../../schema/money.ts'
 import type { Tx } from '../../db/database.ts'
 import type { Context } from '../context.ts'
@@ -57,19 +63,23 @@ async function decideOn(tx: Tx, ctx: Context, tenant: string, call: Call, whole:
   const books = await openBooks(tx, tenant, counters, { declared, names: [...names, ...ownOf(call, counters)], nowMs })
   const isProven: Desk['isProven'] = (name, granted, mac) => isSame(mac, proofOf(ctx, tenant, name, granted))
   const decided = decide(call, { nowMs, standing, declared, books, known: reported, isProven })
-  return whole && !isFault(decided) ? withForgotten(tx, tenant, instance, decided) : decided
+  return whole && !isFault(decided)
+    ? { ...decided, leases: await withUnsettled(tx, tenant, instance, decided) }
+    : decided
 }
 
 /**
- * Who has reported all that it holds is told what else is out to it: a grant that it never made durable, as in a crash between
- * our answer and its disk. It takes such a lease as new, and gives it back.
+ * A plane that says of everything what it holds is told of what it never heard of: grants whose answer was lost, and leases that
+ * it let go of before these books were set back. Nobody would ever give those back.
  */
-async function withForgotten(tx: Tx, tenant: string, instance: string, decided: Decision): Promise<Decision> {
-  const spoken = new Set(decided.leases.map(leaseKey))
-  const out = await unsettledOf(tx, tenant, instance, leasesPerMessageMax)
-  const forgotten = out.filter((row) => !spoken.has(leaseKey(row)))
-  return { ...decided, leases: [...decided.leases, ...forgotten].slice(0, leasesPerMessageMax) }
+async function withUnsettled(tx: Tx, tenant: string, instance: string, { leases, changes }: Decision) {
+  const spoken = new Map([...changes.leases, ...leases].map((row) => [leaseKey(row), row]))
+  const unsettled = await unsettledOf(tx, tenant, instance, answeredLeasesMax)
+  const others = unsettled.filter((row) => !spoken.has(leaseKey(row)))
+  return [...leases, ...others].slice(0, answeredLeasesMax)
 }
+
+const answeredLeasesMax = leasesPerMessageMax + wantsPerCallMax
 
 /** The leases that may be granted from, since a settled one is else not loaded. Of a ROLLING budget that is a new row. */
 const ownOf = ({ instance, epoch }: Call, counters: { budget: string; subject: string; from: number; to: number }[]) =>

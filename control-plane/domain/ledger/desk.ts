@@ -5,6 +5,9 @@ import { answerOf, linesOf, readCall, type Tried, tryCall } from './call.ts'
 import type { Call } from './decide.ts'
 import { Line } from './line.ts'
 
+/** One call asks the others again at most so often. */
+const askAgainMs = 20
+
 /** Where lease calls are answered: at once, or when money has come free and nobody stands in front. */
 export interface LeaseDesk {
   call(link: LinkName, message: LeaseCall): Promise<LeaseAnswer | { fault: string }>
@@ -66,8 +69,9 @@ function answered(ctx: Context, message: LeaseCall, tried: Tried): LeaseAnswer |
 }
 
 /**
- * Tries whenever something changed and nobody is in front; the last try, when the time is over, does not ask who is. Others are
- * asked for their money once: they go on giving back what comes free for as long as this call waits.
+ * Tries whenever something changed and nobody is in front; the last try, when the time is over, does not ask who is. That there
+ * is not enough is said only where the others were asked for their money, with this call's sums, no longer ago than they take
+ * to give it: what came of an earlier asking may have gone to somebody else.
  */
 async function takeTurn(
   ctx: Context,
@@ -76,19 +80,30 @@ async function takeTurn(
   turn: Turn,
   line: Line<Turn> | undefined,
 ): Promise<Tried> {
-  const untilMs = performance.now() + recallMsMax + message.waitMs
-  let asked = false
+  let untilMs = performance.now() + recallMsMax + message.waitMs
+  let askedMs = Number.NEGATIVE_INFINITY
+  let isExtended = false
   // What is reported is taken at once, whoever waits.
   if (line && !line.isFirst(turn)) await attempt(ctx, { ...message }, { ...call, wants: [] }, null)
   for (;;) {
-    const leftMs = turn.isOver || !line ? 0 : untilMs - performance.now()
-    if (leftMs <= 0 || line?.isFirst(turn)) {
+    const nowMs = performance.now()
+    const isLast = turn.isOver || !line || nowMs >= untilMs
+    if (isLast || line.isFirst(turn)) {
       turn.listen()
-      const tried = await attempt(ctx, message, call, asked || !line ? null : message.waitMs + recallMsMax)
-      if (leftMs <= 0 || 'fault' in tried || tried.refused !== 'SHORT') return tried
-      if (!asked && tried.recalls.length === 0 && message.waitMs === 0) return tried
+      const mayExtend = isLast && line && !turn.isOver && !isExtended && askedMs < nowMs - 2 * recallMsMax
+      const asks = mayExtend || (!isLast && askedMs < nowMs - askAgainMs)
+      const forMs = isLast ? recallMsMax : untilMs - nowMs
+      const tried = await attempt(ctx, message, call, asks ? Math.ceil(forMs) : null)
+      if ('fault' in tried || tried.refused !== 'SHORT') return tried
       if (tried.short.some(({ missing, reachable }) => missing > reachable)) return tried
-      asked = true
+      const isNobody = tried.recalls.length === 0
+      if (isLast && (!mayExtend || isNobody)) return tried
+      if (isNobody && message.waitMs === 0) return tried
+      if (mayExtend) {
+        isExtended = true
+        untilMs = nowMs + recallMsMax
+      }
+      if (asks) askedMs = nowMs
     }
     await turn.waited(untilMs - performance.now())
   }

@@ -47,12 +47,12 @@ export async function leasesNamed(tx: Tx, tenant: string, names: readonly LeaseN
   return leasesIn(tx, sql`select lease.* from ${named(names)} join lease on lease.tenant = ${tenant} and ${isNamed}`)
 }
 
-/** An instance's leases of which something is out, of whatever epoch; at most so many. */
+/** Leases of an instance under which something is still out. */
 export async function unsettledOf(tx: Tx, tenant: string, instance: string, most: number): Promise<LeaseRow[]> {
   return leasesIn(
     tx,
     sql`select * from lease where tenant = ${tenant} and instance = ${instance} and epoch > 0
-      and granted <> returned + posted order by created_at limit ${most}`,
+      and granted <> returned + posted order by budget, subject, window_from, epoch limit ${most}`,
   )
 }
 
