@@ -13,11 +13,12 @@ const lengths = {
   full: { rounds: 10, steadyMs: 20_000 },
 }
 const gateways = 3
-const clientsEach = 5
+/** More than are admitted at once. */
+const clientsEach = 8
 const windowMs = 3_000
 /** Between a gateway's counting a request and the provider's noting it, on a busy machine. Intervals are judged that much shorter. */
 const transportMs = 400
-const limits = { requests: { limit: 60, burst: 30 }, tokens: { limit: 3_000, burst: 1_500 }, concurrency: 6 }
+const limits = { requests: { limit: 60, burst: 30 }, tokens: { limit: 3_000, burst: 1_500 }, concurrency: 3 }
 /** Of what the limit lets flow in the time: a proof that nothing is refused without need. */
 const usedShareMin = 0.7
 

@@ -120,11 +120,17 @@ export class SharesLimiter implements Limiter, LinkedShares {
     const atMs = this.#options.clock.now()
     const all = [...this.#tenants].map(([tenant, { parts, limiter }]): [string, KeptShares] => [
       tenant,
-      { parts: [...parts], stopped: stopped ? { atMs, counters: limiter.standing() } : null },
+      {
+        parts: stopped && isShared(parts) ? [] : [...parts],
+        stopped: stopped ? { atMs, counters: limiter.standing() } : null,
+      },
     ])
     this.#options.files.write(new Map(all))
   }
 }
+
+/** One of several gives its part back when it stops: it begins again with nothing. Who was alone has nobody to give it to. */
+const isShared = (parts: readonly Part[]) => parts.some(({ of }) => of > 1)
 
 function leastOf(had: readonly Part[], next: readonly Part[]): readonly Part[] {
   if (had.length === 0 || next.length === 0 || had.length >= unsettledMax) return []

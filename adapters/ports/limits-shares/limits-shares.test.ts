@@ -75,6 +75,14 @@ describe('a share of rate limits', () => {
     expect(admitted(third)).toBe(1)
   })
 
+  it('that was given back is not used after a start until it is dealt again', () => {
+    const first = start()
+    first.dealt(dealt({ of: 2, fresh: true }))
+    first.stop()
+    const second = start()
+    expect([second.knows('ten_1'), admitted(second)]).toEqual([false, 0])
+  })
+
   it('is given back when it stops, and after that nothing is taken any more', () => {
     const said: object[] = []
     const limiter = start()
