@@ -18,9 +18,12 @@ const seeds = { quick: 1, default: 3, full: 20 }
 const gateways = 4
 const waves = 2
 const requestsPerWave = 1_000
-/** Kills come while a wave runs: the first requests are answered, the last still wait for money. */
-const killsPerWave = 4
-const killWithinMs = 3_500
+/** When a gateway, the control plane, and both at once are killed: while a wave runs, the first of its requests being answered. */
+const killsMs = [
+  { least: 50, most: 1_500 },
+  { least: 1_500, most: 2_500 },
+  { least: 2_500, most: 4_000 },
+]
 /** After it serves again a gateway has told the control plane what it holds. */
 const reportedWithinMs = 1_000
 /** Between two waves every limit grows, so that there is again a little left. */
@@ -161,14 +164,14 @@ async function raiseLimits(scene: Scene): Promise<void> {
   limits.push({ fromMs: Date.now(), limits: new Map(raised) })
 }
 
-/** Kills one or two at random moments and starts them again at once. */
+/** Kills at random moments and starts them again at once. */
 async function killings({ house, chance, stranded, say }: Scene): Promise<void> {
-  const moments = Array.from({ length: killsPerWave }, () => chance.between(50, killWithinMs)).sort((a, b) => a - b)
+  const moments = killsMs.map(({ least, most }) => chance.between(least, most))
   const startedMs = performance.now()
   for (const [nth, moment] of moments.entries()) {
     await Bun.sleep(Math.max(0, startedMs + moment - performance.now()))
-    const dead = nth % 3 === 2 ? [] : chance.shuffled(house.gateways).slice(0, 1 + (nth % 3))
-    const victims = dead.length > 0 ? dead : [house.control]
+    const dead = nth === 1 ? [] : chance.shuffled(house.gateways).slice(0, 1)
+    const victims = nth === 0 ? dead : [...dead, house.control]
     await Promise.all(victims.map((victim) => victim.kill9()))
     const lost = await strandedAt(house.database.url, dead.map(instanceOf))
     await Promise.all(victims.map((victim) => victim.start()))

@@ -67,10 +67,10 @@ export async function judgeBudgets(scene: Scene, watch: BalanceWatch, figures: B
 }
 
 async function budgetNames({ house }: Scene): Promise<(id: string) => string> {
-  const { budgets } = await house.ask<{ budgets: { nodes: { id: string; name: string }[] } }>(
-    '{ budgets(first: 50) { nodes { id name } } }',
+  const { tenant } = await house.ask<{ tenant: { budgets: { nodes: { id: string; name: string }[] } } }>(
+    '{ tenant { budgets(first: 50) { nodes { id name } } } }',
   )
-  const names = new Map(budgets.nodes.map(({ id, name }) => [id, name]))
+  const names = new Map(tenant.budgets.nodes.map(({ id, name }) => [id, name]))
   return (id) => names.get(id) ?? id
 }
 
