@@ -5,7 +5,17 @@ import { join } from 'node:path'
 
 const root = join(import.meta.dir, '..')
 /** A proof joins with the commit that makes it true. */
-const proofs = ['main-job', 'tenancy', 'crash', 'link', 'subscriptions', 'providers', 'limits', 'spend-alerts']
+const proofs = [
+  'main-job',
+  'tenancy',
+  'crash',
+  'link',
+  'subscriptions',
+  'providers',
+  'limits',
+  'spend-alerts',
+  'budgets',
+]
 
 const scratch = mkdtempSync(join(tmpdir(), 'sluice-ci-'))
 const report = join(scratch, 'tests.json')

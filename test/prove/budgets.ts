@@ -16,11 +16,19 @@ import { strandedAt } from './parts/stranded.ts'
 
 const seeds = { quick: 1, default: 3, full: 20 }
 const gateways = 4
-const waves = 2
 const requestsPerWave = 1_000
-/** Kills come while a wave runs: the first requests are answered, the last still wait for money. */
-const killsPerWave = 4
-const killWithinMs = 3_500
+/** Who is killed in each wave, and when: while it runs, the first of its requests being answered. */
+const killsOf: { who: ('gateway' | 'control')[]; least: number; most: number }[][] = [
+  [
+    { who: ['gateway'], least: 50, most: 1_200 },
+    { who: ['gateway'], least: 1_200, most: 2_500 },
+  ],
+  [
+    { who: ['gateway'], least: 50, most: 1_000 },
+    { who: ['control'], least: 1_000, most: 2_000 },
+    { who: ['gateway', 'control'], least: 2_000, most: 3_500 },
+  ],
+]
 /** After it serves again a gateway has told the control plane what it holds. */
 const reportedWithinMs = 1_000
 /** Between two waves every limit grows, so that there is again a little left. */
@@ -141,15 +149,15 @@ async function command(house: CrashHouse, ...args: string[]): Promise<string> {
 /** A thousand requests at once, and kills while they run; then a little more money, and again. */
 async function waveAfterWave(scene: Scene, seed: number): Promise<void> {
   const { questions, load, say } = scene
-  for (let wave = 1; wave <= waves; wave++) {
+  for (let wave = 1; wave <= killsOf.length; wave++) {
     if (wave > 1) await raiseLimits(scene)
     const asked = makeQuestions(seed * 31 + wave, questions.length, requestsPerWave)
     questions.push(...asked)
     const startedMs = performance.now()
-    await Promise.all([load.wave(asked), killings(scene)])
+    await Promise.all([load.wave(asked), killings(scene, killsOf[wave - 1]!)])
     const outcomes = Object.entries(Object.groupBy(load.answered.slice(-asked.length), ({ outcome }) => outcome))
     const told = outcomes.map(([outcome, some]) => `${some!.length} ${outcome}`).join(', ')
-    say(`wave ${wave} of ${waves} took ${((performance.now() - startedMs) / 1_000).toFixed(1)} s: ${told}`)
+    say(`wave ${wave} of ${killsOf.length} took ${((performance.now() - startedMs) / 1_000).toFixed(1)} s: ${told}`)
   }
 }
 
@@ -161,14 +169,13 @@ async function raiseLimits(scene: Scene): Promise<void> {
   limits.push({ fromMs: Date.now(), limits: new Map(raised) })
 }
 
-/** Kills one or two at random moments and starts them again at once. */
-async function killings({ house, chance, stranded, say }: Scene): Promise<void> {
-  const moments = Array.from({ length: killsPerWave }, () => chance.between(50, killWithinMs)).sort((a, b) => a - b)
+/** Kills at random moments and starts what was killed again at once. */
+async function killings({ house, chance, stranded, say }: Scene, kills: (typeof killsOf)[number]): Promise<void> {
   const startedMs = performance.now()
-  for (const [nth, moment] of moments.entries()) {
-    await Bun.sleep(Math.max(0, startedMs + moment - performance.now()))
-    const dead = nth % 3 === 2 ? [] : chance.shuffled(house.gateways).slice(0, 1 + (nth % 3))
-    const victims = dead.length > 0 ? dead : [house.control]
+  for (const { who, least, most } of kills) {
+    await Bun.sleep(Math.max(0, startedMs + chance.between(least, most) - performance.now()))
+    const dead = who.includes('gateway') ? chance.shuffled(house.gateways).slice(0, 1) : []
+    const victims = who.includes('control') ? [...dead, house.control] : dead
     await Promise.all(victims.map((victim) => victim.kill9()))
     const lost = await strandedAt(house.database.url, dead.map(instanceOf))
     await Promise.all(victims.map((victim) => victim.start()))

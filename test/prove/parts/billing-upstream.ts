@@ -29,7 +29,10 @@ interface Asked {
   messages: { content: string }[]
 }
 
-/** It works through what was asked whether or not anybody still listens, and wants all of it paid. */
+/**
+ * What it makes it wants paid: all of a plain answer, whether or not anybody still listens; of a stream that is cancelled, what
+ * was sent until then.
+ */
 export function billingUpstream(questions: (at: number) => Question): BillingUpstream {
   const bill: Charge[] = []
   const server = Bun.serve({
@@ -40,11 +43,16 @@ export function billingUpstream(questions: (at: number) => Question): BillingUps
       const asked = (await request.json()) as Asked
       const question = questions(questionIn(asked.messages[0]!.content))
       const usage = { ...question.usage, output: Math.min(question.usage.output, outputMax(asked)) }
-      const cost = question.model.input * BigInt(usage.input) + question.model.output * BigInt(usage.output)
+      const costOf = ({ input, output }: Usage) =>
+        question.model.input * BigInt(input) + question.model.output * BigInt(output)
       const fromMs = performance.now()
-      const charge = { at: question.at, fromMs, toMs: fromMs + question.takesMs, cost }
+      const charge = { at: question.at, fromMs, toMs: fromMs + question.takesMs, cost: costOf(usage) }
       bill.push(charge)
-      if (asked.stream) return eventStream(streamed(asked, usage, question.takesMs, charge))
+      if (asked.stream) {
+        const sent = { output: 0 }
+        const cancelled = () => Object.assign(charge, { cost: costOf({ ...usage, output: sent.output }) })
+        return eventStream(streamed(asked, usage, question.takesMs, charge, sent), cancelled)
+      }
       await Bun.sleep(question.takesMs)
       charge.toMs = performance.now()
       return Response.json(whole(asked, usage))
@@ -69,22 +77,30 @@ function whole(asked: Asked, usage: Usage): object {
   }
 }
 
-function eventStream(events: AsyncGenerator<Uint8Array<ArrayBuffer>>): Response {
+function eventStream(events: AsyncGenerator<Uint8Array<ArrayBuffer>>, cancelled: () => void): Response {
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull: async (controller) => {
       const { done, value } = await events.next()
       if (done) controller.close()
       else controller.enqueue(value)
     },
+    cancel: () => {
+      cancelled()
+      void events.return(undefined)
+    },
   })
   return new Response(body, { headers: { 'content-type': 'text/event-stream' } })
 }
 
-async function* streamed(asked: Asked, usage: Usage, takesMs: number, charge: Charge) {
+async function* streamed(asked: Asked, usage: Usage, takesMs: number, charge: Charge, sent: { output: number }) {
   const event = (choices: object[], told?: object) =>
     encoder.encode(`data: ${JSON.stringify({ ...common(asked, 'chat.completion.chunk'), choices, usage: told })}\n\n`)
-  for (let piece = 0; piece < pieces; piece++) {
-    yield event([{ index: 0, delta: { content: `Well ${piece}, ` }, finish_reason: null }])
+  for (let piece = 1; piece <= pieces; piece++) {
+    const through = Math.floor((usage.output * piece) / pieces)
+    // A token is a byte at least.
+    const content = 'x'.repeat(through - sent.output)
+    sent.output = through
+    yield event([{ index: 0, delta: { content }, finish_reason: null }])
     await Bun.sleep(takesMs / pieces)
   }
   yield event([{ index: 0, delta: {}, finish_reason: 'stop' }])

@@ -18,17 +18,17 @@ export interface Shown {
 type Terms = 'limit' | 'adjustments' | 'overruns' | 'released' | 'leased' | 'spent' | 'available'
 type Balance = { subject: string | null } & Record<Terms, { amount: string }>
 interface Answer {
-  budgets: { nodes: { name: string; onExhausted: string; balances: { nodes: Balance[] } }[] }
+  tenant: { budgets: { nodes: { name: string; onExhausted: string; balances: { nodes: Balance[] } }[] } }
 }
 
 const money = ['limit', 'adjustments', 'overruns', 'released', 'leased', 'spent', 'available'] as const
-const query = `{ budgets(first: 50) { nodes { name onExhausted balances(first: 50) { nodes {
-  subject ${money.map((term) => `${term} { amount }`).join(' ')} } } } } }`
+const query = `{ tenant { budgets(first: 50) { nodes { name onExhausted balances(first: 50) { nodes {
+  subject ${money.map((term) => `${term} { amount }`).join(' ')} } } } } } }`
 
 /** The balances of every budget, by the API. */
 export async function balances(house: CrashHouse): Promise<Shown[]> {
-  const { budgets } = await house.ask<Answer>(query)
-  return budgets.nodes.flatMap(({ name, onExhausted, balances: { nodes } }) =>
+  const { tenant } = await house.ask<Answer>(query)
+  return tenant.budgets.nodes.flatMap(({ name, onExhausted, balances: { nodes } }) =>
     nodes.map((balance) => {
       const terms = Object.fromEntries(money.map((term) => [term, parseAmount(balance[term].amount)!]))
       return { counter: counterName(name, balance.subject), action: onExhausted, ...terms } as unknown as Shown

@@ -63,6 +63,9 @@ export interface DeclaredBudget {
   subject: (question: Pick<Question, 'asker' | 'case'>) => string | null | undefined
 }
 
+/** Long enough for money to come free while requests run, short enough for all that are refused at the end. */
+const waitForFunds = 'PT0.4S'
+
 const cents = (amount: string) => parseAmount(amount)! / 100n
 
 /**
@@ -107,6 +110,7 @@ scope: ${scope}
 ${per ? `per: ${per}\n` : ''}limit: { amount: "${formatAmount(limit)}", currency: USD }
 period: ${period}
 onExhausted: ${action}
+waitForFunds: ${waitForFunds}
 `,
     )
     .join('---\n')

@@ -67,10 +67,10 @@ export async function judgeBudgets(scene: Scene, watch: BalanceWatch, figures: B
 }
 
 async function budgetNames({ house }: Scene): Promise<(id: string) => string> {
-  const { budgets } = await house.ask<{ budgets: { nodes: { id: string; name: string }[] } }>(
-    '{ budgets(first: 50) { nodes { id name } } }',
+  const { tenant } = await house.ask<{ tenant: { budgets: { nodes: { id: string; name: string }[] } } }>(
+    '{ tenant { budgets(first: 50) { nodes { id name } } } }',
   )
-  const names = new Map(budgets.nodes.map(({ id, name }) => [id, name]))
+  const names = new Map(tenant.budgets.nodes.map(({ id, name }) => [id, name]))
   return (id) => names.get(id) ?? id
 }
 
@@ -157,8 +157,13 @@ function judgeRefusals(
       (counter) => free.least(counter, record.at, toMs) >= ceilingOf(question) + tolerance(limitNow(counter)),
     )
   })
-  for (const { question, gateway } of wrong.slice(0, 3))
-    say(`refused wrongly: question ${question.at} for ${formatAmount(ceilingOf(question))} by ${gateway}`)
+  for (const { question, gateway, id } of wrong.slice(0, 3)) {
+    const { at = 0, timing } = byId.get(id!) ?? {}
+    const toMs = at + (timing?.totalMs ?? 0)
+    const least = countersOf(budgets, question).map((name) => `${name}: ${formatAmount(free.least(name, at, toMs))}`)
+    const asked = `question ${question.at} for ${formatAmount(ceilingOf(question))} by ${gateway} within ${toMs - at} ms`
+    say(`refused wrongly: ${asked}; free were ${least.join(', ')}`)
+  }
   checks.equal('requests refused though there was money', wrong.length, 0)
   figures.refusals += refused.length
   figures.wrongRefusals += wrong.length

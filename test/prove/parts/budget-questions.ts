@@ -20,8 +20,6 @@ export const models = [
   modelOf('middle', '1.500001', '6.250003'),
   modelOf('large', '3.100007', '15.700009'),
 ]
-/** What brings a budget to its end afterwards. */
-export const smallest = models[0]!
 export const maxOutputTokens = 700
 
 /** Whose key asks; `labelled` requests carry a case. */
@@ -89,11 +87,25 @@ function makeQuestion({ between }: Chance, at: number, weighted: Asker[]): Quest
   }
 }
 
-/** The smallest request there is, for what is left at the end. */
-export function smallQuestion(at: number, asker: Asker, value: string | null): Question {
+/** Sizes of requests that take what is left, each a few times smaller than the one before. */
+export const sizes = [
+  { model: models[2]!, maxTokens: 700 },
+  { model: models[1]!, maxTokens: 450 },
+  { model: models[0]!, maxTokens: 700 },
+  { model: models[0]!, maxTokens: 120 },
+  { model: models[0]!, maxTokens: 20 },
+]
+
+/** A request that uses all that it may, for what is left at the end. */
+export function fillingQuestion(
+  at: number,
+  asker: Asker,
+  value: string | null,
+  size: (typeof sizes)[number],
+): Question {
   return {
-    ...{ at, asker, case: value, model: smallest, streamed: at % 2 === 0, maxTokens: 40, text: textOf(at, 0) },
-    ...{ usage: { input: 10, output: 40 }, takesMs: 0, leavesAfterMs: null },
+    ...{ at, asker, case: value, ...size, streamed: at % 2 === 0, text: textOf(at, 0) },
+    ...{ usage: { input: 10, output: size.maxTokens }, takesMs: 0, leavesAfterMs: null },
   }
 }
 

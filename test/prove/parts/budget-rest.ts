@@ -1,10 +1,9 @@
 import type { Scene } from '../budgets.ts'
 import { balances, type Shown } from './budget-balances.ts'
 import { countersOf } from './budget-declaration.ts'
-import { type Asker, askers, cases, type Question, smallQuestion } from './budget-questions.ts'
+import { type Asker, askers, cases, fillingQuestion, type Question, sizes } from './budget-questions.ts'
 
-const atOnce = 4
-const refusalsInARow = 3
+const atOnce = 2
 const restMs = 30_000
 
 /**
@@ -17,7 +16,8 @@ export async function fillUp(scene: Scene): Promise<void> {
   const kinds = askers.flatMap((asker) => (asker.labelled ? cases : [null]).map((value) => ({ asker, value })))
   const narrowFirst = kinds.sort((a, b) => breadth(scene, b) - breadth(scene, a))
   let asked = 0
-  for (const kind of narrowFirst) asked += await exhaust(scene, kind)
+  for (const alike of Map.groupBy(narrowFirst, (kind) => breadth(scene, kind)).values())
+    for (const count of await Promise.all(alike.map((kind) => exhaust(scene, kind)))) asked += count
   await delivered(scene)
   say(`${asked} small requests took what was left`)
 }
@@ -25,18 +25,17 @@ export async function fillUp(scene: Scene): Promise<void> {
 const breadth = ({ budgets }: Scene, { asker, value }: { asker: Asker; value: string | null }) =>
   countersOf(budgets, { asker, case: value }).length
 
-/** A few clients that ask until each is refused some times in a row. */
+/** Two clients that ask until each is refused, for less and less. */
 async function exhaust({ load, questions }: Scene, { asker, value }: { asker: Asker; value: string | null }) {
   let asked = 0
-  const client = async () => {
-    for (let refused = 0; refused < refusalsInARow; asked++) {
-      const question: Question = smallQuestion(questions.length, asker, value)
+  const client = async (size: (typeof sizes)[number]) => {
+    for (let outcome = 'answered'; outcome === 'answered'; asked++) {
+      const question: Question = fillingQuestion(questions.length, asker, value, size)
       questions.push(question)
-      const { outcome } = await load.ask(question)
-      refused = outcome === 'answered' ? 0 : refused + 1
+      outcome = (await load.ask(question)).outcome
     }
   }
-  await Promise.all(Array.from({ length: atOnce }, client))
+  for (const size of sizes) await Promise.all(Array.from({ length: atOnce }, () => client(size)))
   return asked
 }
 
