@@ -88,7 +88,8 @@ export function countersOf(
   for (const reported of call.leases) {
     const name = { ...reported, instance: call.instance }
     const row = known.get(leaseKey(name))
-    if (!row || isNews(reported, row, call.epoch))
+    // Of a lease that nobody knows, and that claims nothing, there is nothing to keep: no counter is made for it.
+    if (row ? isNews(reported, row, call.epoch) : reported.granted > 0n)
       add(counterOf({ ...name, rolling: row?.rolling }, declared.get(name.budget)))
   }
   for (const { counter } of askedOf(call, declared, nowMs)) add(counter)
