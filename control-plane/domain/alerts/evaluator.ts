@@ -86,7 +86,9 @@ class Looking {
     if (sweeps) this.#sweptMs = nowMs
     this.dirty.clear()
     for (const tenant of due) {
-      if (everything || nowMs >= (this.#restUntilMs.get(tenant) ?? 0)) await this.#evaluate(tenant, everything)
+      // What cannot be judged of one tenant keeps no other waiting.
+      if (everything || nowMs >= (this.#restUntilMs.get(tenant) ?? 0))
+        await this.#evaluate(tenant, everything).catch(this.#report)
       else this.dirty.add(tenant)
     }
   }
