@@ -4,6 +4,7 @@ import type { Tx } from '../db/database.ts'
 import { logState, outboxEvent } from '../db/tables.ts'
 import { markPosted, tellBudgets, tenantsToTell } from './budgets/telling.ts'
 import type { Context } from './context.ts'
+import { lockSpaces } from './lock-spaces.ts'
 import { tellSilent } from './planes.ts'
 import { rarely } from './rarely.ts'
 import { addToRollups } from './rollups.ts'
@@ -27,7 +28,6 @@ const silenceMs = 5_000
 const tellMs = 1_000
 const tellRest = 20
 const restMsMax = 5_000
-const lockSpace = 5_834_521
 
 type Sequencing = Pick<Context, 'db' | 'clock'>
 
@@ -223,7 +223,7 @@ export async function numberPending(ctx: Sequencing, tenant: string): Promise<'D
 
 async function tryLock(tx: Tx, tenant: string): Promise<boolean> {
   const [row] = (await tx.execute(
-    sql`select pg_try_advisory_xact_lock(${lockSpace}, hashtext(${tenant})) as held`,
+    sql`select pg_try_advisory_xact_lock(${lockSpaces.numbering}, hashtext(${tenant})) as held`,
   )) as unknown as { held: boolean }[]
   return row!.held
 }
