@@ -5,6 +5,9 @@
 export const moneyScale = 12
 
 const unit = 10n ** BigInt(moneyScale)
+/** 10¹⁵: more money is declared of nothing, and sums of many such still fit the ledger's columns. */
+export const declaredMax = 10n ** 15n * unit
+
 const decimalPattern = /^(-?)(\d{1,26})(?:\.(\d+))?$/
 
 /** Parses a decimal such as `"0.0000375"`. Undefined where it is not a plain decimal or not exact at 10⁻¹². */

@@ -13,10 +13,14 @@ const id = text(64)
 const count = z.int().min(0)
 const hex = z.string().regex(/^[0-9a-f]{64}$/)
 const atMs = z.int().min(0).max(8_640_000_000_000_000)
+/** Far more than the dearest request at the dearest price that may be declared: sums of many such have room in a column. */
+const amountMax = 10n ** 34n
 const amount = z
   .string()
   .max(40)
-  .refine((value) => (parseAmount(value) ?? -1n) >= 0n, 'must be an exact amount of at least 0')
+  .refine((value) => isAmount(parseAmount(value)), 'must be an exact amount of at least 0 and at most 10²²')
+
+const isAmount = (amount: bigint | undefined) => amount !== undefined && amount >= 0n && amount <= amountMax
 
 const decision = z.looseObject({
   policy: id,

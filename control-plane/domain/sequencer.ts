@@ -4,6 +4,7 @@ import type { Tx } from '../db/database.ts'
 import { logState, outboxEvent } from '../db/tables.ts'
 import { markPosted, tellBudgets, tenantsToTell } from './budgets/telling.ts'
 import type { Context } from './context.ts'
+import { lockSpaces } from './lock-spaces.ts'
 import { tellSilent } from './planes.ts'
 import { rarely } from './rarely.ts'
 import { addToRollups } from './rollups.ts'
@@ -27,7 +28,6 @@ const silenceMs = 5_000
 const tellMs = 1_000
 const tellRest = 20
 const restMsMax = 5_000
-const lockSpace = 5_834_521
 
 type Sequencing = Pick<Context, 'db' | 'clock'>
 
@@ -97,6 +97,8 @@ class Work {
   /** After a fault the next try waits, twice as long each time. */
   #faults = 0
   #restUntilMs = 0
+  /** Tenants that could not be worked on: they rest by themselves, and nobody waits for them. */
+  readonly #faulty = new Map<string, { faults: number; untilMs: number }>()
 
   constructor(ctx: Sequencing, report: (fault: unknown) => void) {
     this.#ctx = ctx
@@ -117,7 +119,10 @@ class Work {
   async drain() {
     await this.#running
     this.#everyone = true
-    while (this.#pending()) await this.#round()
+    while (this.#pending()) {
+      const faults = await this.#round()
+      if (faults.length > 0) throw faults[0]
+    }
   }
 
   async stop() {
@@ -131,8 +136,9 @@ class Work {
     if (this.#running || this.#stopped || performance.now() < this.#restUntilMs) return
     this.#more = false
     this.#running = this.#round()
-      .then(() => {
+      .then((faults) => {
         this.#faults = 0
+        for (const fault of faults) this.#report(fault)
       })
       .catch((fault: unknown) => {
         this.#everyone = true
@@ -146,18 +152,35 @@ class Work {
       })
   }
 
-  async #round() {
+  /** Answers what went wrong with single tenants. */
+  async #round(): Promise<unknown[]> {
     if (this.#everyone) {
       this.#everyone = false
       for (const tenant of await pendingTenants(this.#ctx)) this.#dirty.add(tenant)
     }
     const tenants = [...this.#dirty]
     this.#dirty.clear()
+    const faults: unknown[] = []
     for (const tenant of tenants) {
-      const outcome = await numberPending(this.#ctx, tenant)
-      if (outcome !== 'DONE') this.#dirty.add(tenant)
-      if (outcome === 'MORE') this.#more = true
+      if (performance.now() < (this.#faulty.get(tenant)?.untilMs ?? 0)) continue
+      try {
+        const outcome = await numberPending(this.#ctx, tenant)
+        this.#faulty.delete(tenant)
+        if (outcome !== 'DONE') this.#dirty.add(tenant)
+        if (outcome === 'MORE') this.#more = true
+      } catch (fault) {
+        this.#rest(tenant)
+        faults.push(fault)
+      }
     }
+    return faults
+  }
+
+  #rest(tenant: string) {
+    const { faults } = this.#faulty.get(tenant) ?? { faults: 0 }
+    const restMs = Math.min(restMsMax, idleMs * 2 ** faults)
+    this.#faulty.set(tenant, { faults: faults + 1, untilMs: performance.now() + restMs })
+    if (!this.#stopped) setTimeout(() => this.wake(tenant), restMs).unref()
   }
 }
 
@@ -200,7 +223,7 @@ export async function numberPending(ctx: Sequencing, tenant: string): Promise<'D
 
 async function tryLock(tx: Tx, tenant: string): Promise<boolean> {
   const [row] = (await tx.execute(
-    sql`select pg_try_advisory_xact_lock(${lockSpace}, hashtext(${tenant})) as held`,
+    sql`select pg_try_advisory_xact_lock(${lockSpaces.numbering}, hashtext(${tenant})) as held`,
   )) as unknown as { held: boolean }[]
   return row!.held
 }

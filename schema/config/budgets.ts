@@ -1,5 +1,5 @@
 import { Temporal } from 'temporal-polyfill'
-import { parseAmount } from '../money.ts'
+import { declaredMax, parseAmount } from '../money.ts'
 import { counterPer, perIssues } from './counters.ts'
 import { declare, type RuleIssue } from './declaration.ts'
 import { dateTime, duration, flag, int, list, money, oneOf, ref, scope, z } from './fields.ts'
@@ -81,6 +81,11 @@ function limitIssues({ limit, thresholds }: Fields): RuleIssue[] {
   const issues: RuleIssue[] = []
   if ((parseAmount(limit.amount) ?? -1n) < 0n)
     issues.push({ path: ['limit', 'amount'], message: 'must not be negative' })
+  if (parseAmount(limit.amount)! > declaredMax)
+    issues.push({
+      path: ['limit', 'amount'],
+      message: 'is more than 10¹⁵; leave the budget out where there is no limit',
+    })
   if (new Set(thresholds).size !== thresholds.length)
     issues.push({ path: ['thresholds'], message: 'names one percentage twice' })
   return issues

@@ -1,4 +1,4 @@
-import { formatAmount, parseAmount, unitPrice } from '../money.ts'
+import { declaredMax, formatAmount, moneyScale, parseAmount, unitPrice } from '../money.ts'
 import { declare } from './declaration.ts'
 import { currency, dateTime, decimal, input, list, money, oneOf, ref, safeInt, text, z } from './fields.ts'
 
@@ -19,6 +19,10 @@ export const meters = [
   'REQUESTS',
 ] as const
 export type Meter = (typeof meters)[number]
+
+const one = 10n ** BigInt(moneyScale)
+/** 10⁶ for one token or request: the most that a request may cost then fits every message that tells of it. */
+const unitPriceMax = 10n ** 6n * one
 
 const price = input('PriceInput', {
   model: ref('model'),
@@ -43,12 +47,18 @@ export const priceSheet = declare({
   rules: (spec) => {
     const rate = parseAmount(spec.exchangeRate ?? '1')!
     if (rate <= 0n) return [{ path: ['exchangeRate'], message: 'must be above 0' }]
+    const ceiling = parseAmount(spec.unpricedCeiling?.amount ?? '0')!
+    if (ceiling < 0n || (ceiling * rate) / one > declaredMax)
+      return [{ path: ['unpricedCeiling', 'amount'], message: 'must be from 0 to 10¹⁵' }]
     const seen = new Set<string>()
     return spec.lines.flatMap((line, index) => {
       const path = ['lines', index]
       const amount = parseAmount(line.amount)!
       if (amount < 0n) return [{ path: [...path, 'amount'], message: 'must not be negative' }]
-      if (unitPrice(amount, line.per, rate) === undefined)
+      const each = unitPrice(amount, line.per, rate)
+      if (each !== undefined && each > unitPriceMax)
+        return [{ path: [...path, 'amount'], message: 'is more than 10⁶ for one; is `per` missing?' }]
+      if (each === undefined)
         return [
           {
             path: [...path, 'amount'],

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { AlertTrigger, Resource } from '../../../schema/config/index.ts'
 import type { Tx } from '../../db/database.ts'
 import type { Context } from '../context.ts'
+import { lockSpaces } from '../lock-spaces.ts'
 import { rarely } from '../rarely.ts'
 import { liveResources } from '../resources.ts'
 import { type AlertRow, openAlerts, raise, resolve } from './alerts.ts'
@@ -23,7 +24,6 @@ const slow: ReadonlySet<AlertTrigger> = new Set(['BUDGET_FORECAST', 'DATA_PLANE_
 /** Judging takes a tenth of the time at most: who has 100,000 counters is looked at less often. */
 const restFactor = 9
 const restMsMax = 15_000
-const lockSpace = 5_834_522
 /** One round begins and ends so many alerts at most; the next goes on. */
 const changesPerRound = 200
 
@@ -86,7 +86,9 @@ class Looking {
     if (sweeps) this.#sweptMs = nowMs
     this.dirty.clear()
     for (const tenant of due) {
-      if (everything || nowMs >= (this.#restUntilMs.get(tenant) ?? 0)) await this.#evaluate(tenant, everything)
+      // What cannot be judged of one tenant keeps no other waiting.
+      if (everything || nowMs >= (this.#restUntilMs.get(tenant) ?? 0))
+        await this.#evaluate(tenant, everything).catch(this.#report)
       else this.dirty.add(tenant)
     }
   }
@@ -168,7 +170,7 @@ async function carryOut(tx: Tx, ctx: Evaluating, tenant: string, change: Change)
 
 async function tryLock(tx: Tx, tenant: string): Promise<boolean> {
   const [row] = (await tx.execute(
-    sql`select pg_try_advisory_xact_lock(${lockSpace}, hashtext(${tenant})) as held`,
+    sql`select pg_try_advisory_xact_lock(${lockSpaces.alerts}, hashtext(${tenant})) as held`,
   )) as unknown as { held: boolean }[]
   return row!.held
 }

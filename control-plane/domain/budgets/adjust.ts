@@ -1,6 +1,6 @@
 import type { Resource } from '../../../schema/config/index.ts'
 import { handleOf } from '../../../schema/handles.ts'
-import { formatAmount, parseAmount } from '../../../schema/money.ts'
+import { declaredMax, formatAmount, parseAmount } from '../../../schema/money.ts'
 import type { Actor } from '../actor.ts'
 import { type AuditRow, auditActor, record } from '../audit.ts'
 import type { Context } from '../context.ts'
@@ -28,8 +28,6 @@ export interface BudgetWritten extends Written {
 }
 
 type Budget = Resource<'budget'>
-/** 10¹⁵ of the currency: many of them still fit the ledger's columns. */
-const amountMax = 10n ** 27n
 
 /** Adds money to the present window of one counter, or takes it away; once per idempotency key. */
 export async function budgetAdjust(ctx: Context, actor: Actor, input: BudgetAdjustInput): Promise<BudgetWritten> {
@@ -100,7 +98,7 @@ function checkAmount(given: BudgetAdjustInput['amount'], currency: string, error
   if (amount === undefined)
     errors.push(invalidInput(['amount', 'amount'], 'is no decimal with at most 12 digits after the point'))
   else if (amount === 0n) errors.push(invalidInput(['amount', 'amount'], 'must not be 0'))
-  else if (amount > amountMax || amount < -amountMax)
+  else if (amount > declaredMax || amount < -declaredMax)
     errors.push(invalidInput(['amount', 'amount'], 'is more than 10¹⁵'))
   return amount
 }

@@ -8,6 +8,7 @@ import { periodRule } from '../compile-budgets.ts'
 import type { Context } from '../context.ts'
 import { type Balance, balancesOf } from '../ledger/balance.ts'
 import { presentCounter } from '../ledger/counter.ts'
+import { lockSpaces } from '../lock-spaces.ts'
 import { emit } from '../outbox.ts'
 import { chunks, liveResources } from '../resources.ts'
 
@@ -28,7 +29,6 @@ export interface ToldBalance {
 
 const countersPerRun = 500
 const pace = sql.raw(`now() - interval '1 second'`)
-const lockSpace = 5_834_522
 
 /**
  * Who reads a balance with the log's end holds this for reading, who tells balances for writing: an event that is placed after
@@ -36,7 +36,7 @@ const lockSpace = 5_834_522
  */
 export async function lockTelling(tx: Tx, tenant: string, of: 'READING' | 'TELLING'): Promise<void> {
   const lock = sql.raw(of === 'READING' ? 'pg_advisory_xact_lock_shared' : 'pg_advisory_xact_lock')
-  await tx.execute(sql`select ${lock}(${lockSpace}, hashtext(${tenant}))`)
+  await tx.execute(sql`select ${lock}(${lockSpaces.balances}, hashtext(${tenant}))`)
 }
 
 /** Notes the counters that newly numbered records were posted to. */

@@ -1,9 +1,12 @@
 import { mintId } from '../../../schema/ids.ts'
+import { fundsWaitMsMax } from '../../../schema/link-lease.ts'
 import type { Tx } from '../../db/database.ts'
 import type { AuditActor } from '../audit.ts'
 import type { Context } from '../context.ts'
 import { changesOf } from './book.ts'
 import { presentCounter } from './counter.ts'
+import { recallsOverdue } from './decide.ts'
+import { askBack } from './recalls.ts'
 import { type AdjustmentRow, counterKey } from './rows.ts'
 import { declaredOf, openBooks, writeChanges } from './store.ts'
 
@@ -20,8 +23,8 @@ export interface Adjustment {
 }
 
 /**
- * Adds money to the present window of a live budget's counter, and wakes who waits for it. For a caller that locked the tenant's
- * row and has checked the input.
+ * Adds money to the present window of a live budget's counter, and wakes who waits for it; what is taken away while planes hold it
+ * is asked back. For a caller that locked the tenant's row and has checked the input.
  */
 export async function adjustCounter(tx: Tx, ctx: Context, tenant: string, given: Adjustment): Promise<AdjustmentRow> {
   const nowMs = ctx.clock.now()
@@ -36,6 +39,7 @@ export async function adjustCounter(tx: Tx, ctx: Context, tenant: string, given:
   }
   books.get(counterKey(counter))!.adjust(row)
   await writeChanges(tx, tenant, changesOf(books.values()))
+  await askBack(tx, ctx, tenant, recallsOverdue(books.values()), fundsWaitMsMax)
   await ctx.db.notify(tx, 'funds', tenant)
   return row
 }

@@ -52,6 +52,8 @@ export class Book {
   readonly incidents: Incident[] = []
   /** Money came free: who waits may look again. */
   freed = false
+  /** An adjustment took money away, by its amount or by its end. */
+  lowered = false
   readonly #counter: CounterRow
   readonly #leases: Map<string, LeaseRow>
   readonly #adjustments: AdjustmentRow[]
@@ -147,6 +149,7 @@ export class Book {
 
   adjust(row: AdjustmentRow): void {
     this.#counter.adjustments += row.amount
+    this.lowered ||= row.amount < 0n
     this.#changes.adjustments.push(row)
     const kind = row.kind === 'MANUAL' ? 'ADJUSTED' : row.kind
     this.#enter(kind, row.amount)
@@ -190,6 +193,7 @@ export class Book {
     if (row.endedAtMs !== null || row.expiresAtMs === null || row.expiresAtMs > this.#nowMs) return
     row.endedAtMs = this.#nowMs
     this.#counter.adjustments -= row.amount
+    this.lowered ||= row.amount > 0n
     this.#changes.adjustments.push(row)
     this.#enter('ADJUSTMENT_ENDED', -row.amount)
   }

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import {
+  fundsWaitMsMax,
   grantStatement,
   type LeaseAnswer,
   type LeaseCall,
@@ -39,6 +40,7 @@ export async function tryCall(
     if (tried.restored) await beginRecovery(tx, tenant, ctx.clock.now())
     if (tried.restored) await ctx.db.notify(tx, 'planes', tenant)
     if (recallMs !== null) await askBack(tx, ctx, tenant, tried.recalls, recallMs)
+    await askBack(tx, ctx, tenant, tried.overdue, fundsWaitMsMax)
     if (tried.freed) await ctx.db.notify(tx, 'funds', tenant)
     return { tried, incidents: tried.incidents }
   }

@@ -57,6 +57,8 @@ export interface Decision {
   refused: LeaseRefusal | null
   short: Shortage[]
   recalls: Recall[]
+  /** Of what is out although an adjustment took it away. */
+  overdue: Recall[]
   /** A lease was restored: from now on these books are recovering. */
   restored: boolean
   /** Money came free under a counter: who waits may look again. */
@@ -88,7 +90,8 @@ export function countersOf(
   for (const reported of call.leases) {
     const name = { ...reported, instance: call.instance }
     const row = known.get(leaseKey(name))
-    if (!row || isNews(reported, row, call.epoch))
+    // Of a lease that nobody knows, and that claims nothing, there is nothing to keep: no counter is made for it.
+    if (row ? isNews(reported, row, call.epoch) : reported.granted > 0n)
       add(counterOf({ ...name, rolling: row?.rolling }, declared.get(name.budget)))
   }
   for (const { counter } of askedOf(call, declared, nowMs)) add(counter)
@@ -115,7 +118,7 @@ export function decide(call: Call, desk: Desk): Decision | { fault: string } {
   for (const name of outcome.granted) spoken.set(leaseKey(name), name)
   const { refused, short, recalls } = outcome
   return {
-    ...{ refused, short, recalls, restored },
+    ...{ refused, short, recalls, restored, overdue: recallsOverdue(desk.books.values()) },
     leases: [...spoken].flatMap(([key, name]) => bookOf(name, desk)?.lease(name) ?? desk.known.get(key) ?? []),
     freed: [...desk.books.values()].some(({ freed }) => freed),
     incidents: [...desk.books.values()].flatMap(({ incidents }) => incidents),
@@ -279,6 +282,12 @@ function recallsOf(call: Call, short: Shortage[], { books, declared }: Desk): Re
     return recallsFrom(book, missing - book.available, call.instance).map((recall) => ({ ...recall, budget, subject }))
   })
 }
+
+/** Asks for what is out under counters that adjustments just took money from. */
+export const recallsOverdue = (books: Iterable<Book>): Recall[] =>
+  [...books].flatMap((book) =>
+    book.lowered && book.declared?.guarded && book.available < 0n ? recallsFrom(book, -book.available) : [],
+  )
 
 /** Asks each instance that holds money under a counter for this much of it. */
 export function recallsFrom(book: Book, amount: bigint, except?: string): Recall[] {

@@ -1,9 +1,12 @@
 import type { FlightRecord } from '../../../schema/flight-record.ts'
+import { fundsWaitMsMax } from '../../../schema/link-lease.ts'
 import { parseAmount } from '../../../schema/money.ts'
 import type { Context } from '../context.ts'
 import { changesOf } from './book.ts'
 import { withBooks } from './books.ts'
+import { recallsOverdue } from './decide.ts'
 import { breakBounds } from './model-bounds.ts'
+import { askBack } from './recalls.ts'
 import { type CounterName, counterKey, counterOf, type LeaseName } from './rows.ts'
 import { declaredOf, openBooks, writeChanges } from './store.ts'
 
@@ -17,6 +20,7 @@ export async function settleCounters(ctx: Context, tenant: string, counters: rea
     )
     const books = await openBooks(tx, tenant, counters, { declared, names: [], nowMs: ctx.clock.now(), ending: true })
     await writeChanges(tx, tenant, changesOf(books.values()))
+    await askBack(tx, ctx, tenant, recallsOverdue(books.values()), fundsWaitMsMax)
     if ([...books.values()].some(({ freed }) => freed)) await ctx.db.notify(tx, 'funds', tenant)
     return { incidents: [...books.values()].flatMap(({ incidents }) => incidents) }
   })

@@ -50,7 +50,7 @@ export async function startTending(ctx: Context, hear: (fault: unknown) => void 
   }
 }
 
-/** One round. What fails is tried by the next one. */
+/** One round. What fails is tried by the next one, and keeps nobody else waiting; the first of the faults is thrown at the end. */
 export async function tend(ctx: Context): Promise<void> {
   const nowMs = ctx.clock.now()
   const { due, ended, lost, recovering } = await ctx.db.withInstallation(async (tx) => {
@@ -62,13 +62,19 @@ export async function tend(ctx: Context): Promise<void> {
       recovering: (await tx.execute(sql`select tenant from ledger_recovery`)) as unknown as { tenant: string }[],
     }
   })
-  for (const [tenant, counters] of perTransaction(due)) await settleCounters(ctx, tenant, counters)
-  for (const [tenant, counters] of perTransaction(ended)) await closeWindows(ctx, tenant, counters)
-  for (const { tenant, instance } of lost) await presumeLost(ctx, tenant, instance)
-  for (const { tenant } of recovering)
-    await ctx.db.withTenant(tenant, async (tx) => {
-      if (await endRecovery(tx, tenant)) await ctx.db.notify(tx, 'funds', tenant)
-    })
+  const faults: unknown[] = []
+  const note = (fault: unknown) => void faults.push(fault)
+  for (const [tenant, counters] of perTransaction(due)) await settleCounters(ctx, tenant, counters).catch(note)
+  for (const [tenant, counters] of perTransaction(ended)) await closeWindows(ctx, tenant, counters).catch(note)
+  for (const { tenant, instance } of lost) await presumeLost(ctx, tenant, instance).catch(note)
+  for (const { tenant } of recovering) await recover(ctx, tenant).catch(note)
+  if (faults.length > 0) throw faults[0]
+}
+
+async function recover(ctx: Context, tenant: string): Promise<void> {
+  await ctx.db.withTenant(tenant, async (tx) => {
+    if (await endRecovery(tx, tenant)) await ctx.db.notify(tx, 'funds', tenant)
+  })
 }
 
 type Due = CounterName & { tenant: string }

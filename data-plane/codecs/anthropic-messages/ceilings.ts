@@ -96,7 +96,8 @@ const toolBound = (tool: Json) => (isPlain(tool) ? jsonBytes(tool) : Number.POSI
 
 function contentBound(content: unknown, model: RunningModel): number {
   if (typeof content === 'string') return bytes(content)
-  return Array.isArray(content) ? sum(content, (block) => blockBound(block, model)) : 0
+  // A server more lenient than the API's own may take one block for a list of it.
+  return content == null ? 0 : sum([content].flat(), (block) => blockBound(block, model))
 }
 
 const plainBlocks: ReadonlySet<string> = new Set(['text', 'thinking', 'redacted_thinking', 'tool_use'])

@@ -98,7 +98,7 @@ function inputBound(body: Json, config: Json, model: RunningModel): number {
 
 function contentBound(content: unknown, model: RunningModel): number {
   const { parts } = camel(content)
-  const bound = Array.isArray(parts) ? sum(parts, (part) => partBound(part, model)) : bytes(content)
+  const bound = parts == null ? bytes(content) : sum(listed(parts), (part) => partBound(part, model))
   return model.bounds.tokensPerMessage + bound
 }
 
@@ -108,11 +108,14 @@ function partBound(given: unknown, model: RunningModel): number {
   if (part.inlineData != null) return mediaBound(part.inlineData, model)
   if (part.fileData != null) return unseen
   const brought = camel(part.functionResponse).parts
-  if (Array.isArray(brought)) {
+  if (brought != null) {
     const { parts: _, ...response } = camel(part.functionResponse)
-    return bytes(response) + sum(brought, (inner) => partBound(inner, model))
+    return bytes(response) + sum(listed(brought), (inner) => partBound(inner, model))
   }
-  return typeof part.text === 'string' ? Buffer.byteLength(part.text) : bytes(part)
+  const { text, thought: _, ...others } = part
+  if (typeof text !== 'string') return bytes(part)
+  // A signature of a thought is read, too.
+  return Buffer.byteLength(text) + (Object.keys(others).length > 0 ? bytes(others) : 0)
 }
 
 function mediaBound(media: unknown, model: RunningModel): number {
@@ -130,5 +133,7 @@ function toolBound(given: unknown, model: RunningModel): number {
   return sum(functions ?? [], (one) => model.bounds.tokensPerTool + bytes(one))
 }
 
+/** Google takes one element for a list of it. */
+const listed = (value: unknown): unknown[] => [value].flat()
 const sum = (list: unknown[], of: (one: unknown) => number) => list.reduce<number>((total, one) => total + of(one), 0)
 const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value) ?? '')

@@ -80,7 +80,7 @@ function messageBound(message: unknown, model: RunningModel): number {
   let tokens = 0
   for (const [key, value] of Object.entries(message)) {
     if (typeof value === 'string') tokens += utf8Bytes(value)
-    else if (key === 'content' && Array.isArray(value)) for (const part of value) tokens += partBound(part, model)
+    else if (key === 'content' && value !== null) for (const part of [value].flat()) tokens += partBound(part, model)
     else if (key === 'audio' && value !== null) return unseen
     else if (value !== null) tokens += jsonBytes(value)
   }

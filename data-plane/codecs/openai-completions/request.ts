@@ -49,9 +49,9 @@ function firstWrong(body: Json, call: Call): Refusal | undefined {
   return wrongCount(body, mostOf)
 }
 
-/** A list of numbers is one prompt in tokens. */
+/** A list of nothing but numbers is one prompt in tokens. */
 export function promptsOf(prompt: unknown): number {
-  return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? prompt.length : 1
+  return Array.isArray(prompt) && prompt.some((one) => typeof one !== 'number') ? prompt.length : 1
 }
 
 /** The client's own text with the model's name, the output limit and the request for usage put in. */

@@ -23,7 +23,7 @@ const plain = new Set(
  * | `max_output_tokens` | as sent; reasoning counts within |
  * | `instructions`, `text`, plain items, tools that are functions or custom | bytes |
  * | images | `tokensPerImage`, else the context |
- * | files, stored items, `previous_response_id`, `conversation` | the context |
+ * | files, stored items (also named without a type), `previous_response_id`, `conversation` | the context |
  * | `prompt_cache_…` | input is priced at its dearest meter, cache writes among them |
  * | `service_tier` | its lines of the price sheet; unsaid or `auto` the dearest tier of the sheet |
  * | `prompt` | unbounded: a stored prompt may bring tools of its own |
@@ -85,13 +85,20 @@ const toolBound = (tool: unknown) => (ownTools.has((tool as Json)?.type) ? bytes
 
 function bound(item: unknown, model: RunningModel): number {
   if (typeof item !== 'object' || item === null) return bytesOf(item)
-  const { type = 'message', content, output } = item as Json
+  const { type = untyped(item), content, output } = item as Json
   if (type === 'input_image') return (item as Json).file_id ? Number.POSITIVE_INFINITY : imageBound(model)
   if (!plain.has(type)) return Number.POSITIVE_INFINITY
-  const parts = Array.isArray(content) ? content : Array.isArray(output) ? output : undefined
-  if (!parts) return bytesOf(item)
   const { content: _, output: __, ...rest } = item as Json
-  return parts.reduce<number>((sum, part) => sum + bound(part, model), bytesOf(rest))
+  return bytesOf(rest) + partsBound(content, model) + partsBound(output, model)
+}
+
+/** A message may leave its type out, and so may a reference to a stored item (OpenAI API reference, "Item reference"). */
+const untyped = (item: Json) => (item.role === undefined ? 'item_reference' : 'message')
+
+function partsBound(parts: unknown, model: RunningModel): number {
+  if (typeof parts === 'object' && parts !== null)
+    return [parts].flat().reduce<number>((sum, part) => sum + bound(part, model), 0)
+  return bytesOf(parts)
 }
 
 const imageBound = (model: RunningModel) => model.bounds.tokensPerImage ?? Number.POSITIVE_INFINITY
