@@ -38,6 +38,8 @@ export class Control {
   readonly sessions = new Map<string, Session>()
   readonly #line = new Line<Turn>()
   readonly #turns = new Set<Turn>()
+  /** Links of a process that ended: what was on its way to it is heard by nobody. */
+  readonly #gone = new WeakSet<Session>()
   #life = 0
 
   constructor(
@@ -52,7 +54,10 @@ export class Control {
   /** The process ends: links break, nobody is answered. */
   end(): void {
     this.#life++
-    for (const session of this.sessions.values()) session.close()
+    for (const session of this.sessions.values()) {
+      this.#gone.add(session)
+      session.close()
+    }
     this.sessions.clear()
     for (const turn of this.#turns) this.#line.leave(turn)
     this.#turns.clear()
@@ -68,6 +73,7 @@ export class Control {
   }
 
   receive(session: Session, message: Upward): void {
+    if (this.#gone.has(session)) return
     if (message.type === 'heartbeat') session.send({ type: 'heartbeatAck', serverTimeMs: this.nowMs() })
     else if (message.type === 'records') this.#records(session, message)
     else this.#call(session, message)

@@ -15,7 +15,7 @@ export class HeldCounter {
   readonly under: Record<AskKind, number> = { ask: 0, park: 0, renew: 0 }
   /** Ceilings of the requests that wait for money and fall under this counter. */
   waiting = 0n
-  /** What calls under way count on, so that an answer finds it here: neither others nor those who come later take it. */
+  /** What calls under way count on, so that an answer finds it here: those who come later do not take it; others who ask do. */
   pledged = 0n
   /** Until then nobody passes a request that waits for money here. */
   lineUntilMs = 0

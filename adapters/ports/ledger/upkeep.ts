@@ -87,7 +87,7 @@ export function giveBackUnusable(held: HeldCounter, now: Moment, isDraining: boo
   // The present window's first: what is held for the next helps nobody now, unless it is of the same ring.
   const present = held.leaseAt(now)
   for (const lease of present ? [present, ...held.leases] : held.leases) {
-    const amount = smaller(lease === present ? lease.free - held.pledged : lease.free, held.recall.left)
+    const amount = smaller(lease.free, held.recall.left)
     if (amount <= 0n) continue
     lease.giveBack(amount)
     held.recall.left -= amount
