@@ -80,6 +80,8 @@ export const planeMessage = z.discriminatedUnion('type', [
     version: z.string().max(50),
     host: z.string().max(255),
     bootId: z.string().max(64),
+    /** The largest epoch that this instance was ever welcomed with: one that is not known here was given before a restore. */
+    epoch: z.int().min(0).max(1e12).optional(),
     nonce,
     signature: z.string().max(200),
     /** Version of the pinned trust root, so that rotations can be sent. */

@@ -36,6 +36,8 @@ export interface LinkOptions {
   host: string
   /** Before the first delivery of a link: its epoch, of which new records' chains are. */
   onEpoch?: (epoch: number) => void
+  /** The largest epoch that this instance's journal knows. */
+  newestEpoch?: () => number
   /** Absent = no money is asked for here. */
   ledger?: LinkedLedger
   /** Absent = providers cannot be checked from here, and nobody asks for it. */
@@ -141,7 +143,7 @@ export class LinkSession {
     if (Math.abs(serverVersion - linkVersion) > 1)
       return `The control plane speaks version ${serverVersion} of the link; this is ${linkVersion}.`
     this.#serverNonce = serverNonce
-    const { identity, version, host, snapshots, checkProvider, ledger, shares } = this.#options
+    const { identity, version, host, snapshots, checkProvider, ledger, shares, newestEpoch } = this.#options
     const can: Ability[] = []
     if (checkProvider) can.push('providerCheck')
     if (ledger) can.push('leases')
@@ -153,6 +155,7 @@ export class LinkSession {
       version,
       host,
       bootId: identity.bootId,
+      epoch: newestEpoch?.(),
       nonce: this.#nonce,
       signature: identity.sign(helloStatement(serverNonce, this.#nonce, identity.instance)),
       rootVersion: identity.root().document.version,

@@ -119,6 +119,7 @@ async function startBehind(
     host: hostName(),
     log,
     onEpoch: (epoch) => recorder.openEpoch(epoch),
+    newestEpoch: () => recorder.epoch,
     ledger,
     shares: limits.linked,
     checkProvider: providerChecker({ snapshots, secrets, privateHosts: options.privateHosts }),

@@ -12,6 +12,7 @@ import { settleExceeded } from './ledger/exceeded.ts'
 import { takeFork } from './ledger/fork.ts'
 import { lockPosted, post } from './ledger/postings.ts'
 import type { LeaseRow } from './ledger/rows.ts'
+import { isUnheard } from './ledger/standing.ts'
 import { findInstance, findSender, type LinkedInstance } from './planes.ts'
 import { readRecord } from './record-shape.ts'
 import { resourcesByIds } from './resources.ts'
@@ -42,11 +43,28 @@ export async function acceptRecords(ctx: Context, instance: string, batch: Recor
   if (!sender) return stop('this instance serves no such tenant')
   if (batch.epoch < 1 || batch.epoch > sender.epoch) return stop(`epoch ${batch.epoch} was never opened`)
   if (batch.records.length > recordsPerBatchMax) return stop(`a batch holds at most ${recordsPerBatchMax} records`)
-  const { accepted, exceeded, records } = await ctx.db.withTenant(batch.tenant, (tx) => accept(tx, ctx, sender, batch))
+  const { accepted, exceeded, records } = await acceptHeard(ctx, sender, batch)
   // What fails here is found by whoever next looks at these counters, and by the job that tends them.
   if (exceeded.length > 0) await settleExceeded(ctx, batch.tenant, exceeded, records).catch(() => undefined)
   return accepted
 }
+
+/**
+ * A lease that is not known may only not be told yet: after a restore an instance says at the beginning of its link what it holds,
+ * and its records may overtake that. They are held for a moment rather than called foreign.
+ */
+async function acceptHeard(ctx: Context, sender: Sender, batch: RecordBatch): Promise<Taken> {
+  for (let tries = 0; ; tries++) {
+    const isLast = tries === unheardTries
+    const taken = await ctx.db.withTenant(batch.tenant, (tx) => accept(tx, ctx, sender, batch, isLast))
+    if (taken !== 'UNHEARD') return taken
+    await new Promise((resolve) => setTimeout(resolve, unheardMs))
+  }
+}
+
+const unheardTries = 12
+const unheardMs = 250
+type Sender = Pick<LinkedInstance, 'id' | 'dataPlane'>
 
 interface Taken {
   accepted: Accepted
@@ -62,9 +80,10 @@ const stop = (reason: string): Accepted => ({ refused: true, head: null, reason 
 async function accept(
   tx: Tx,
   ctx: Context,
-  sender: Pick<LinkedInstance, 'id' | 'dataPlane'>,
+  sender: Sender,
   batch: RecordBatch,
-): Promise<Taken> {
+  isLast: boolean,
+): Promise<Taken | 'UNHEARD'> {
   const head = await lockHead(tx, ctx, sender.id, batch)
   if (head.quarantinedAt) return nothingTaken(stop(head.reason ?? 'this chain is quarantined'))
   if (batch.from > head.sequence + 1) {
@@ -81,16 +100,24 @@ async function accept(
   const [tenant] = await resourcesByIds(tx, batch.tenant, [batch.tenant])
   const { currency } = (tenant as Resource<'tenant'>).spec
   const followed = follow(head, batch, Math.max(known, 0), { currency, dataPlane: sender.dataPlane })
-  return take(tx, ctx, { ...head, dataPlane: sender.dataPlane }, followed, batch)
+  return take(tx, ctx, { ...head, dataPlane: sender.dataPlane }, followed, batch, isLast)
 }
 
 /** Inserts what continues the chain, with what it posts; what does not quarantines the chain. */
-async function take(tx: Tx, ctx: Context, head: OwnHead, followed: Followed, batch: RecordBatch): Promise<Taken> {
+async function take(
+  tx: Tx,
+  ctx: Context,
+  head: OwnHead,
+  followed: Followed,
+  batch: RecordBatch,
+  isLast: boolean,
+): Promise<Taken | 'UNHEARD'> {
   const { tenant, instance } = head
   // The order of locks: the tenant's row, which an audit entry needs, before leases.
   if (followed.bad) await lockTenant(tx, tenant)
   const all = followed.good.map(({ given }) => given)
   const posted = await lockPosted(tx, tenant, instance, all, ctx.clock.now())
+  if (posted.bad && !isLast && (await isUnheard(tx, tenant, instance))) return 'UNHEARD'
   const good = followed.good.slice(0, posted.count)
   const bad = posted.bad ?? followed.bad
   const end = good.at(-1)?.row

@@ -3,6 +3,7 @@ import type { Tx } from '../db/database.ts'
 import { instance, tenant as tenantTable } from '../db/tables.ts'
 import type { Context } from './context.ts'
 import { type InstanceRow, silentAfterMs, stateOf } from './instances.ts'
+import { beginRecovery } from './ledger/standing.ts'
 import { emit } from './outbox.ts'
 
 /** For so long a tenant that put a plane out still takes what that plane had recorded for it. */
@@ -62,26 +63,35 @@ async function rowsOf(tx: Tx, condition: SQL | undefined): Promise<InstanceRow[]
   return tx.select().from(instance).where(condition).orderBy(sql`${instance.retiredAt} is not null`, instance.tenant)
 }
 
-/** A link opened: the next epoch of this instance, larger than every one before. The old epoch's records are still taken. */
+/**
+ * A link opened: the next epoch of this instance, larger than every one before, also those that a database from a backup does not
+ * know: that the instance was given one proves the restore. The old epoch's records are still taken.
+ */
 export async function openEpoch(
   ctx: Context,
   id: string,
-  hello: { bootId: string; host: string; version: string; can?: string[]; limitStore?: boolean },
+  hello: { bootId: string; host: string; version: string; epoch?: number; can?: string[]; limitStore?: boolean },
 ): Promise<number> {
   return ctx.db.withInstallation(async (tx) => {
     const now = new Date(ctx.clock.now())
+    const told = hello.epoch ?? 0
+    const setBack = await rowsOf(tx, and(eq(instance.id, id), lt(instance.epoch, told)))
     // Every tenant's row counts on by one: they began together, and stay together.
     const rows = await tx
       .update(instance)
       .set({
         ...{ bootId: hello.bootId, host: hello.host, version: hello.version },
         ...{ startedAt: now, lastSeenAt: now, connectedAt: now, recordsThrough: null },
-        epoch: sql`${instance.epoch} + 1`,
+        epoch: sql`greatest(${instance.epoch}, ${told}::bigint) + 1`,
         limitSharing: hello.limitStore ? 'SHARED_STORE' : hello.can?.includes('shares') ? 'SHARES' : null,
       })
       .where(eq(instance.id, id))
       .returning()
     if (rows.length === 0) throw new Error(`there is no instance ${id}`)
+    for (const { tenant } of setBack) {
+      await beginRecovery(tx, tenant, ctx.clock.now())
+      await ctx.db.notify(tx, 'planes', tenant)
+    }
     await tellStates(tx, ctx, rows, () => true)
     return rows[0]!.epoch
   })

@@ -305,6 +305,19 @@ describe('records', () => {
     }
   })
 
+  it('that spend from leases which a restore forgot are taken while the books recover, and their epochs are not given again', async () => {
+    const { owner, plane } = await house({}, 2)
+    await plane.ask({ missing: '10' })
+    const link = await openEpoch(ctx, plane.of.instance, { ...hello, epoch: 40 })
+    expect(link).toBe(41)
+    expect((await plane.ask({ missing: '1' })).refused).toBe('FENCED')
+    plane.epoch = link
+    expect((await plane.ask({ missing: '1' })).refused).toBe('RECOVERING')
+    expect(await plane.spend('3', {}, { leaseEpoch: 39 })).toHaveProperty('head')
+    expect(await balanceOf(owner)).toMatchObject({ spent: '3' })
+    expect(await auditsOf(owner, 'chain.quarantine')).toHaveLength(0)
+  })
+
   it('that cost more than was reserved take an overrun, to the cent, and end the trust in the bounds of their model', async () => {
     const { owner, plane } = await house()
     const model = await ctx.db.withTenant(owner.tenant, (tx) => findResource(tx, owner.tenant, 'model/small'))

@@ -3,6 +3,7 @@ import type { FlightRecord, RecordPosting } from '../../../schema/flight-record.
 import { formatAmount, parseAmount } from '../../../schema/money.ts'
 import type { Tx } from '../../db/database.ts'
 import { counterOf, type LeaseName, type LeaseRow, leaseKey } from './rows.ts'
+import { isRecovering } from './standing.ts'
 import { declaredOf, isNamed, leasesIn, named } from './store.ts'
 
 /** What an instance's records spend, in the order of the records. */
@@ -16,7 +17,8 @@ export interface Posted {
 
 /**
  * Locks the leases that records name, in the order of their keys, and looks whether they are there. A posting from no lease
- * (epoch 0: the budget only WARNs) makes its own row.
+ * (epoch 0: the budget only WARNs) makes its own row. So does, while these books recover from a restore, one from a lease that was
+ * granted after the backup and is closed since: its spending is true, and is granted after the fact.
  */
 export async function lockPosted(
   tx: Tx,
@@ -31,7 +33,7 @@ export async function lockPosted(
       .map((name) => [leaseKey(name), name]),
   )
   if (leases.size === 0) return { count: records.length, sums: new Map() }
-  await makeUnleased(
+  await makeMissing(
     tx,
     tenant,
     [...leases.values()].filter(({ epoch }) => epoch === 0),
@@ -44,6 +46,11 @@ export async function lockPosted(
       for update of lease`,
   )
   const there = new Set(rows.map(leaseKey))
+  const strange = [...leases].filter(([key, { epoch }]) => epoch > 0 && !there.has(key)).map(([, name]) => name)
+  if (strange.length > 0 && (await isRecovering(tx, tenant))) {
+    await makeMissing(tx, tenant, strange, nowMs)
+    for (const name of strange) there.add(leaseKey(name))
+  }
   const isStrange = (posting: RecordPosting) => !there.has(leaseKey(leaseOf(instance, posting)))
   const first = records.findIndex(({ postings }) => postings.some(isStrange))
   const count = first === -1 ? records.length : first
@@ -96,7 +103,7 @@ function sumOf(instance: string, records: readonly FlightRecord[]): Posted['sums
  * Of budgets that this tenant has or had; a posting to any other finds no row. A counter is made with its first row, so that its
  * balance is shown; one that is there is not touched.
  */
-async function makeUnleased(tx: Tx, tenant: string, names: LeaseName[], nowMs: number): Promise<void> {
+async function makeMissing(tx: Tx, tenant: string, names: LeaseName[], nowMs: number): Promise<void> {
   if (names.length === 0) return
   const declared = await declaredOf(
     tx,

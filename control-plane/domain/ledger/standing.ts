@@ -37,6 +37,18 @@ export async function standingOf(
   }
 }
 
+/** Whether an instance has not yet said, on its newest link, what it holds; one that never did is not waited for. */
+export async function isUnheard(tx: Tx, tenant: string, instance: string): Promise<boolean> {
+  const rows = await tx.execute(sql`
+    select from instance where tenant = ${tenant} and id = ${instance} and leases_reported_at < started_at`)
+  return (rows as unknown as unknown[]).length > 0
+}
+
+export async function isRecovering(tx: Tx, tenant: string): Promise<boolean> {
+  const rows = await tx.select().from(ledgerRecovery).where(eq(ledgerRecovery.tenant, tenant))
+  return rows.length > 0
+}
+
 /** These books came from a backup: from now on nothing is granted until every instance has said what it holds. */
 export async function beginRecovery(tx: Tx, tenant: string, nowMs: number): Promise<void> {
   const since = new Date(nowMs)
