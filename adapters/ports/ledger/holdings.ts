@@ -39,6 +39,12 @@ export class Holdings {
     return held
   }
 
+  get counterCount(): number {
+    let count = 0
+    for (const subjects of this.#byBudget.values()) count += subjects.size
+    return count
+  }
+
   /** Undefined where nothing is held under it. */
   find(budget: string, subject: string | null): HeldCounter | undefined {
     return this.#byBudget.get(budget)?.get(subject)

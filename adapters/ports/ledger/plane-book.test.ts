@@ -482,3 +482,24 @@ describe('whatever happens to a plane’s book', () => {
     )
   })
 })
+
+describe('counters that only warn', () => {
+  it('are let go of once nobody was counted by them for a while, however many label values there were', () => {
+    const bench = new Bench()
+    bench.settle()
+    for (let at = 0; at < 1_000; at++) {
+      const { of } = counter('warns', { action: 'WARN', isHard: false })
+      const need = { tenant, counters: [{ of, subject: `value-${at}` }], ceiling: 5n, atMs: 0, exchange: `x${at}` }
+      const reservation = bench.book.reserve(need, bench.now)
+      if (!isReserved(reservation)) throw new Error('a budget that warns is never short')
+      bench.book.post(reservation, 5n)
+      bench.book.recorded(reservation)
+    }
+    expect(bench.book.wantsTurn).toBe(true)
+    bench.settle()
+    expect(bench.book.counters).toBe(1_000)
+    for (let seconds = 0; seconds < 40 && bench.wakeAtMs < Number.POSITIVE_INFINITY; seconds++)
+      bench.after(bench.wakeAtMs - bench.now.atMs).settle()
+    expect(bench.book.counters).toBe(0)
+  })
+})
