@@ -80,6 +80,7 @@ describe('the command line', () => {
       [['budget', 'adjust', 'b', '-20'], '--reason is missing'],
       [['budget', 'adjust', 'b', '-x', '--reason', 'r'], "Unknown option '-x'"],
       [['budget', 'adjust', 'b', '+x', '--reason', 'r'], 'is no amount'],
+      [['budget', 'adjust', 'b', '+-5', '--reason', 'r'], 'is no amount'],
       [['key', 'issue'], 'name is missing'],
       [['toString'], 'There is no command'],
       [['schema', 'Nothing'], 'There is no kind "Nothing"'],

@@ -44,7 +44,7 @@ export default command({
   },
   async run({ positionals, options, format }, io) {
     const typed = positionals[1]!
-    const amount = parseAmount(typed.replace(/^\+/, '').replace(/^−/, '-'))
+    const amount = parseAmount(typed.replace(/^\+(?=\d)/, '').replace(/^−/, '-'))
     if (amount === undefined || amount === 0n)
       return failed('USAGE', `${JSON.stringify(typed)} is no amount; +50 and -20 are.`)
     const expiresAt = options.expires === undefined ? null : instantOf(options.expires, io.now())

@@ -35,7 +35,7 @@ export function readAmount(text: string): bigint | undefined {
     .trim()
     .replace(/^\((.*)\)$/, '-$1')
     .replace(/[\s$€£¥]/g, '')
-  const match = /^([+-]?)(\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?$/.exec(bare)
+  const match = /^([+-]?)([1-9]\d{0,2}(?:,\d{3})+|\d+|(?=\.\d))(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?$/.exec(bare)
   if (!match) return undefined
   const [, sign, wholeText = '', fraction = '', exponent = '0'] = match
   const whole = wholeText.replaceAll(',', '')

@@ -172,7 +172,8 @@ describe('amounts of an export', () => {
       '0.06',
       '7',
     ])
-    for (const text of ['', '1,5', '1.2.3', 'x', '1e9999', '--1']) expect(readAmount(text)).toBeUndefined()
+    for (const text of ['', '1,5', '0,123', '0,000,001', '1.2.3', 'x', '1e9999', '--1'])
+      expect(readAmount(text)).toBeUndefined()
     expect(readCount('1.2345', 1_000)).toBe(1235n)
   })
 })

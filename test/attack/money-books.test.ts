@@ -104,6 +104,21 @@ describe('a plane that reports leases it never had', () => {
     expect(await balanceOf(owner)).toEqual({ adjustments: '0', available: '99' })
   })
 
+  it('makes none by a second history of windows that are over either', async () => {
+    const { owner, plane, call, budget } = await house({ carryOver: true })
+    await call({ wants: [want(budget, '1')] })
+    const deliver = (record: string) =>
+      acceptRecords(ctx, plane.instance, { tenant: owner.tenant, epoch: plane.epoch, from: 0, records: [record] })
+    const [own, other] = [new TestChain(plane), new TestChain(plane)]
+    await deliver(own.next({}))
+    const window = dayOf(testStartMs - dayMs)
+    const posting = { amount: '0.01', budget, leaseEpoch: plane.epoch, subject: null, window }
+    const forked = other.next({ costUnits: parseAmount('0.01')!, reserved: '0.01', postings: [posting] })
+    expect(await deliver(forked)).toMatchObject({ refused: true })
+    for (let times = 0; times < 2; times++) await tend(ctx)
+    expect(await balanceOf(owner)).toEqual({ adjustments: '0', available: '99' })
+  })
+
   it('leaves no counters behind', async () => {
     const { owner, call, budget } = await house()
     const lease = { window: { from: 1, to: 2 }, epoch: 1, granted: '0', returned: '0', mac: '' }

@@ -13,7 +13,7 @@ const long = 'x'.repeat(5_000)
 /** What a body may cost at most, in tokens, where it passes to a provider of its own protocol. */
 function ceilingOf(name: Codec, body: object) {
   const dialect = dialects.find((one) => one.name === name) as PassingDialect
-  const operation = name === 'OPENAI_COMPLETIONS' ? 'complete' : 'generate'
+  const operation = name === 'OPENAI_COMPLETIONS' ? 'complete' : name === 'OPENAI_EMBEDDINGS' ? 'embed' : 'generate'
   const model = {
     ...{ id: 'mdl_1', name: 'm', region: null, contextTokens, maxOutputTokens: 900, defaultOutputTokens: null },
     ...{ bounds: { ...bounds, tokensPerAudioSecond: null }, provider: { ...provider, codecs: new Set([name]) } },
@@ -47,6 +47,11 @@ describe('what a provider reads in a form that the client chose is bounded', () 
   ])('of a part of Gemini’s that stands alone instead of in a list (%o), as what it brings in', (content) => {
     expect(inputOf('GEMINI_GENERATE', { contents: [content] })).toBe(contextTokens)
     expect(inputOf('GEMINI_GENERATE', { contents: [], systemInstruction: content })).toBe(contextTokens)
+  })
+
+  it('of a list of texts that begins with a number, as the context of each', () => {
+    const input = [1, 'x'.repeat(contextTokens), 'x'.repeat(contextTokens)]
+    expect(inputOf('OPENAI_EMBEDDINGS', { input })).toBeGreaterThan(2 * contextTokens)
   })
 
   it('of what stands beside a part’s text, as its bytes', () => {

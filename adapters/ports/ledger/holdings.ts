@@ -8,6 +8,9 @@ export interface LeaseRoom {
   left: number
 }
 
+/** The last of the room is for tenants that hold less than this. */
+const keptForOthers = 2_000
+
 /** Everything that an instance holds for one tenant, by counter and by lease. */
 export class Holdings {
   readonly #room: LeaseRoom
@@ -20,8 +23,9 @@ export class Holdings {
     this.#room = room
   }
 
+  /** No more is asked for: there is no room, or what is left of it is kept for other tenants. */
   get isFull(): boolean {
-    return this.#room.left <= 0
+    return this.#room.left <= 0 || (this.#room.left <= keptForOthers && this.size >= keptForOthers)
   }
 
   of(counter: BudgetCounter): HeldCounter {
@@ -37,6 +41,12 @@ export class Holdings {
     const held = subjects.get(subject) ?? new HeldCounter(budget, subject)
     this.#byBudget.set(budget, subjects.set(subject, held))
     return held
+  }
+
+  get counterCount(): number {
+    let count = 0
+    for (const subjects of this.#byBudget.values()) count += subjects.size
+    return count
   }
 
   /** Undefined where nothing is held under it. */
@@ -62,7 +72,7 @@ export class Holdings {
 
   /** Undefined where there are too many. */
   addLease(name: LeaseName, totals: LeaseTotals = newTotals(name)) {
-    if (this.isFull) return undefined
+    if (this.#room.left <= 0) return undefined
     this.#room.left--
     const counter = this.at(name.budget, name.subject)
     const entry = { lease: new Lease(totals), counter }

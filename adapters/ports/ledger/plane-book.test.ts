@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { BudgetCounter } from '../../../data-plane/ports.ts'
 import type { LeaseCall, LeaseWant } from '../../../schema/link-lease.ts'
 import { formatAmount, parseAmount } from '../../../schema/money.ts'
-import { LeaseLog, leaseKey } from './lease-frame.ts'
+import { LeaseLog, leaseKey, newTotals } from './lease-frame.ts'
 import type { Moment } from './moment.ts'
 import { type Effects, PlaneBook } from './plane-book.ts'
 import { LeaseReservation } from './reservation.ts'
@@ -480,5 +480,47 @@ describe('whatever happens to a plane’s book', () => {
       }),
       { numRuns: 100 },
     )
+  })
+})
+
+describe('counters that only warn', () => {
+  it('are let go of once nobody was counted by them for a while, however many label values there were', () => {
+    const bench = new Bench()
+    bench.settle()
+    for (let at = 0; at < 1_000; at++) {
+      const { of } = counter('warns', { action: 'WARN', isHard: false })
+      const need = { tenant, counters: [{ of, subject: `value-${at}` }], ceiling: 5n, atMs: 0, exchange: `x${at}` }
+      const reservation = bench.book.reserve(need, bench.now)
+      if (!isReserved(reservation)) throw new Error('a budget that warns is never short')
+      bench.book.post(reservation, 5n)
+      bench.book.recorded(reservation)
+    }
+    expect(bench.book.wantsTurn).toBe(true)
+    bench.settle()
+    expect(bench.book.counters).toBe(1_000)
+    for (let seconds = 0; seconds < 40 && bench.wakeAtMs < Number.POSITIVE_INFINITY; seconds++)
+      bench.after(bench.wakeAtMs - bench.now.atMs).settle()
+    expect(bench.book.counters).toBe(0)
+  })
+})
+
+describe('a tenant that holds very many leases', () => {
+  it('leaves room for those of others at the same instance', () => {
+    const room = { left: 4_000 }
+    let calls = 0
+    const leases = Array.from({ length: 2_500 }, (_, at) => ({
+      ...newTotals({ budget: 'a', subject: `value-${at}`, window, epoch: 1 }),
+      ...{ granted: 5n, mac: 'm' },
+    }))
+    const asks = (held: typeof leases) => {
+      const book = new PlaneBook({ tenant, epoch: 1, leases: held, nextCall: () => ++calls, room })
+      const now = { atMs: 1_000, controlMs: startMs + 1_000, marginMs: 0 }
+      book.linkOpened(1)
+      book.turn(now)
+      const need = { tenant, counters: [{ ...counter('a'), subject: 'new' }], ceiling: 5n, atMs: 0, exchange: 'x' }
+      book.fund(need, now, () => {})
+      return book.turn(now).calls.some(({ wants }) => wants.length > 0)
+    }
+    expect([asks(leases), asks([])]).toEqual([false, true])
   })
 })

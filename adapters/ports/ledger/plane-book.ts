@@ -67,6 +67,7 @@ export class PlaneBook {
   #isDraining = false
   #isServed = true
   #tickedMs = Number.NEGATIVE_INFINITY
+  #isTicking = false
 
   constructor({ tenant, epoch, leases, nextCall, room = { left: leasesMax } }: PlaneBookOptions) {
     this.#holdings = new Holdings(room)
@@ -86,6 +87,8 @@ export class PlaneBook {
     const sources = sourcesFor(this.#holdings, need, now, false)
     if (sources === undefined) return shortageHere(this.#holdings, need, now)
     const reservation = takeFrom(this.#holdings, need, sources, now)
+    // Counters without money are let go of by ticks alone.
+    if (!this.#isTicking) this.wantsTurn = true
     for (const counter of need.counters) if (counter.of.isHard) this.#noteUse(this.#holdings.of(counter), now)
     return reservation
   }
@@ -265,6 +268,11 @@ export class PlaneBook {
     return money
   }
 
+  /** Counters that are known here, with money or without. */
+  get counters(): number {
+    return this.#holdings.counterCount
+  }
+
   /** Totals of every lease, for whoever checks them. */
   get leases(): Iterable<Readonly<Lease>> {
     return this.#holdings.leases()
@@ -338,7 +346,8 @@ export class PlaneBook {
   }
 
   #wakeAtMs(now: Moment): number {
-    const tickAtMs = this.isEmpty ? Number.POSITIVE_INFINITY : this.#tickedMs + tickMs
+    this.#isTicking = !this.isEmpty || this.#holdings.counterCount > 0
+    const tickAtMs = this.#isTicking ? this.#tickedMs + tickMs : Number.POSITIVE_INFINITY
     return Math.min(tickAtMs, this.#line.nextMs(now.atMs), this.#calls.nextLostMs)
   }
 }

@@ -113,7 +113,10 @@ async function lockOrMake(
   return { made, rows }
 }
 
-/** In the order of their keys, so that two transactions that make the same ones do not wait for each other in a circle. */
+/**
+ * In the order of their keys, so that two transactions that make the same ones do not wait for each other in a circle. One that is made
+ * after its window's end, by a restore or a fork, is closed at once: nobody was granted from it, and it carries nothing over.
+ */
 async function makeCounters(
   tx: Tx,
   tenant: string,
@@ -125,9 +128,10 @@ async function makeCounters(
     ...{ budget, subject, from, to },
     limit: formatAmount(declared.get(budget)?.limit ?? 0n),
   }))
+  const at = sql`${new Date(nowMs).toISOString()}::timestamptz`
   const made = await tx.execute(sql`
-    insert into budget_counter (tenant, budget, subject, window_from, window_to, created_at, limit_amount)
-    select ${tenant}, budget, subject, "from", "to", ${new Date(nowMs).toISOString()}::timestamptz, "limit"
+    insert into budget_counter (tenant, budget, subject, window_from, window_to, created_at, limit_amount, carried_at)
+    select ${tenant}, budget, subject, "from", "to", ${at}, "limit", case when "to" <= ${nowMs}::bigint then ${at} end
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as n(budget text, subject text, "from" bigint, "to" bigint, "limit" numeric)
     order by budget, subject, "from", "to"
     on conflict do nothing

@@ -64,7 +64,7 @@ class Work {
   readonly #ctx: Sending
   readonly #send: (request: Post) => Promise<Posted>
   readonly #report: (fault: unknown) => void
-  readonly #underWay = new Map<Promise<void>, string>()
+  readonly #underWay = new Map<Promise<void>, Pick<DeliveryRow, 'tenant' | 'webhook'>>()
   #looking: Promise<number> | undefined
   #again = false
   /** Who stops does not wait for receivers: what is cut off is tried again. */
@@ -110,14 +110,19 @@ class Work {
   async #look(): Promise<number> {
     const room = underWayMax - this.#underWay.size
     if (room <= 0) return 0
-    const claimed = await claim(this.#ctx, room, this.#busy())
+    const claimed = await claim(this.#ctx, room, this.#busy(), this.#perTenant())
     for (const row of claimed) this.#start(row)
     return claimed.length
   }
 
   #busy(): string[] {
-    const counts = Map.groupBy(this.#underWay.values(), (webhook) => webhook)
+    const counts = Map.groupBy(this.#underWay.values(), ({ webhook }) => webhook)
     return [...counts].filter(([, some]) => some.length >= underWayOfOneMax).map(([webhook]) => webhook)
+  }
+
+  #perTenant(): { tenant: string; busy: number }[] {
+    const counts = Map.groupBy(this.#underWay.values(), ({ tenant }) => tenant)
+    return [...counts].map(([tenant, some]) => ({ tenant, busy: some.length }))
   }
 
   #start(row: DeliveryRow) {
@@ -127,12 +132,20 @@ class Work {
         this.#underWay.delete(attempt)
         this.wake()
       })
-    this.#underWay.set(attempt, row.webhook)
+    this.#underWay.set(attempt, row)
   }
 }
 
-/** Takes deliveries that are due, a few of each webhook: whoever moves `next_at` first has them. */
-async function claim({ db, clock }: Sending, room: number, busy: string[]): Promise<DeliveryRow[]> {
+/**
+ * Takes deliveries that are due, a few of each webhook: whoever moves `next_at` first has them. A place goes to the tenant that has
+ * the fewest under way, so that nobody's slow receivers keep the others' deliveries waiting.
+ */
+async function claim(
+  { db, clock }: Sending,
+  room: number,
+  busy: string[],
+  perTenant: { tenant: string; busy: number }[],
+): Promise<DeliveryRow[]> {
   const now = new Date(clock.now())
   const until = new Date(clock.now() + claimMs)
   const free = busy.length > 0 ? notInArray(webhookDelivery.webhook, busy) : sql`true`
@@ -144,10 +157,13 @@ async function claim({ db, clock }: Sending, room: number, busy: string[]): Prom
         and(
           sql`${webhookDelivery.nextAt} <= ${now.toISOString()}::timestamptz`,
           sql`(tenant, id) in (
-            select tenant, id from (
-              select tenant, id, next_at, row_number() over (partition by tenant, webhook order by next_at, id) as turn
-              from webhook_delivery where next_at <= ${now.toISOString()}::timestamptz and ${free}) as due
-            where turn <= ${underWayOfOneMax} order by next_at, id limit ${room})`,
+            select due.tenant, due.id from (
+              select *, row_number() over (partition by tenant order by next_at, id) as place from (
+                select tenant, id, next_at, row_number() over (partition by tenant, webhook order by next_at, id) as turn
+                from webhook_delivery where next_at <= ${now.toISOString()}::timestamptz and ${free}) as each
+              where turn <= ${underWayOfOneMax}) as due
+            left join jsonb_to_recordset(${JSON.stringify(perTenant)}::jsonb) as b(tenant text, busy int) on b.tenant = due.tenant
+            order by place + coalesce(busy, 0), next_at, due.id limit ${room})`,
         ),
       )
       .returning(),

@@ -29,9 +29,9 @@ export function admitEmbeddings(text: string, call: Call): EmbeddingsRequest | R
   return refuseLookalike(members, own) ?? { alias: call.model ?? body.model, ...request, text, members, body }
 }
 
-/** A list of numbers is one input in tokens. */
+/** A list of nothing but numbers is one input in tokens. */
 export function inputsOf(input: unknown): number {
-  return Array.isArray(input) && typeof input[0] !== 'number' ? input.length : 1
+  return Array.isArray(input) && input.some((one) => typeof one !== 'number') ? input.length : 1
 }
 
 /** The client's own text with the model's name put in; every other byte is the client's. */
