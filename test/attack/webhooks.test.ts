@@ -47,7 +47,9 @@ describe('a tenant whose many receivers answer slowly', () => {
     expect(await until(33)).toBe(33)
     expect(sent.map(({ tenant }) => tenant)).toEqual([...Array(32).fill(slow.tenant), quick.tenant])
     for (const { answer } of sent) answer({ status: 200, retryAfterMs: null })
-    const rest = setInterval(() => sent.forEach(({ answer }) => answer({ status: 200, retryAfterMs: null })), 20)
+    const rest = setInterval(() => {
+      for (const { answer } of sent) answer({ status: 200, retryAfterMs: null })
+    }, 20)
     await sender.stop()
     clearInterval(rest)
   })
