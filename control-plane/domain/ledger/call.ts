@@ -18,6 +18,13 @@ import { type LeaseName, type LeaseRow, leaseKey } from './rows.ts'
 import { beginRecovery, endRecovery, noteWhole, standingOf } from './standing.ts'
 import { leasesNamed, openBooks, unsettledOf, writeChanges } from './store.ts'
 
+/** How a call is tried. */
+export interface Trying extends Pick<Desk, 'isWaitedFor'> {
+  whole: boolean
+  /** For how long others are asked for their money where it is short; null = they are not. */
+  recallMs: number | null
+}
+
 /** What one try of a call came to. */
 export type Tried = Decision | { fault: string }
 
@@ -31,10 +38,10 @@ export async function tryCall(
   ctx: Context,
   tenant: string,
   call: Call,
-  { whole, recallMs }: { whole: boolean; recallMs: number | null },
+  { whole, recallMs, isWaitedFor }: Trying,
 ): Promise<Tried> {
   const work = async (tx: Tx) => {
-    const tried = await decideOn(tx, ctx, tenant, call, whole)
+    const tried = await decideOn(tx, ctx, tenant, call, { whole, isWaitedFor })
     if (isFault(tried)) return { tried, incidents: [] }
     await writeChanges(tx, tenant, tried.changes)
     if (tried.restored) await beginRecovery(tx, tenant, ctx.clock.now())
@@ -48,7 +55,13 @@ export async function tryCall(
   return tried
 }
 
-async function decideOn(tx: Tx, ctx: Context, tenant: string, call: Call, whole: boolean): Promise<Tried> {
+async function decideOn(
+  tx: Tx,
+  ctx: Context,
+  tenant: string,
+  call: Call,
+  { whole, isWaitedFor }: Omit<Trying, 'recallMs'>,
+): Promise<Tried> {
   const nowMs = ctx.clock.now()
   const { instance } = call
   if (whole) {
@@ -64,7 +77,7 @@ async function decideOn(tx: Tx, ctx: Context, tenant: string, call: Call, whole:
   const counters = countersOf(call, { nowMs, declared, known: reported })
   const books = await openBooks(tx, tenant, counters, { declared, names: [...names, ...ownOf(call, counters)], nowMs })
   const isProven: Desk['isProven'] = (name, granted, mac) => isSame(mac, proofOf(ctx, tenant, name, granted))
-  const decided = decide(call, { nowMs, standing, declared, books, known: reported, isProven })
+  const decided = decide(call, { nowMs, standing, declared, books, known: reported, isProven, isWaitedFor })
   return whole && !isFault(decided)
     ? { ...decided, leases: await withUnsettled(tx, tenant, instance, decided) }
     : decided
@@ -135,9 +148,11 @@ function knownLease(ctx: Context, tenant: string, row: Readonly<LeaseRow>): Leas
   }
 }
 
+/** Names the line of a counter, whatever its window. */
+export const lineOf = (tenant: string, budget: string, subject: string): string =>
+  JSON.stringify([tenant, budget, subject])
+
 /** Names the lines that a call waits in. */
 export const linesOf = (tenant: string, { wants }: Call): string[] => [
-  ...new Set(
-    wants.filter(({ missing }) => missing > 0n).map(({ budget, subject }) => JSON.stringify([tenant, budget, subject])),
-  ),
+  ...new Set(wants.filter(({ missing }) => missing > 0n).map(({ budget, subject }) => lineOf(tenant, budget, subject))),
 ]

@@ -76,6 +76,8 @@ export interface Desk {
   books: ReadonlyMap<string, Book>
   /** By leaseKey: reported leases that nothing is new about, whose counters are therefore not locked. */
   known: ReadonlyMap<string, Readonly<LeaseRow>>
+  /** Whether others wait for money under a counter: nobody is then given more than what is missing. Absent = nobody does. */
+  isWaitedFor?(budget: string, subject: string): boolean
   /** Whether the control plane once granted this total. */
   isProven(lease: LeaseName, granted: bigint, mac: string): boolean
 }
@@ -248,7 +250,8 @@ function grantOne(call: Call, want: Asked, desk: Desk, aside: Map<string, bigint
   const name: LeaseName = { ...counter, ...window, instance: call.instance, epoch: call.epoch }
   const others = aside.get(key)! - missing
   aside.set(key, others)
-  const amount = sizeOf(want, book, name, book.available - others)
+  const isWaitedFor = want.declared.guarded && desk.isWaitedFor?.(counter.budget, counter.subject)
+  const amount = isWaitedFor ? missing : sizeOf(want, book, name, book.available - others)
   if (amount <= 0n) return []
   book.grant(name, amount)
   return [name]

@@ -1,7 +1,7 @@
 import { type LeaseAnswer, type LeaseCall, recallMsMax } from '../../../schema/link-lease.ts'
 import type { Context } from '../context.ts'
 import type { LinkName } from '../plane-links.ts'
-import { answerOf, linesOf, readCall, type Tried, tryCall } from './call.ts'
+import { answerOf, lineOf, linesOf, readCall, type Tried, type Trying, tryCall } from './call.ts'
 import type { Call } from './decide.ts'
 import { Line } from './line.ts'
 
@@ -34,12 +34,18 @@ export function openDesk(ctx: Context): LeaseDesk {
       listen()
       const call = readCall(link, message)
       const lines = linesOf(message.tenant, call)
-      if (lines.length === 0) return answered(ctx, message, await attempt(ctx, message, call, null))
       const turn = new Turn(message.tenant)
+      const others = othersThan(turn, waiting)
+      if (lines.length === 0)
+        return answered(ctx, message, await attempt(ctx, message, call, { recallMs: null, ...others }))
       const mayWait = waiting.join(turn, lines)
       turns.add(turn)
       try {
-        return answered(ctx, message, await takeTurn(ctx, message, call, turn, mayWait ? waiting : undefined))
+        return answered(
+          ctx,
+          message,
+          await takeTurn(ctx, message, call, turn, { line: mayWait ? waiting : undefined, ...others }),
+        )
       } finally {
         turns.delete(turn)
         waiting.leave(turn)
@@ -61,8 +67,13 @@ const isStorable = ({ leases, wants }: LeaseCall) =>
     return name.isWellFormed() && !name.includes('\0')
   })
 
-const attempt = (ctx: Context, { tenant, whole }: LeaseCall, call: Call, recallMs: number | null) =>
-  tryCall(ctx, tenant, call, { whole, recallMs })
+/** Whether somebody else waits under a counter of the turn's tenant. */
+const othersThan = (turn: Turn, waiting: Line<Turn>): Pick<Trying, 'isWaitedFor'> => ({
+  isWaitedFor: (budget, subject) => waiting.isWaitedFor(lineOf(turn.tenant, budget, subject), turn),
+})
+
+const attempt = (ctx: Context, { tenant, whole }: LeaseCall, call: Call, how: Omit<Trying, 'whole'>) =>
+  tryCall(ctx, tenant, call, { whole, ...how })
 
 function answered(ctx: Context, message: LeaseCall, tried: Tried): LeaseAnswer | { fault: string } {
   return 'fault' in tried ? tried : answerOf(ctx, message, tried)
@@ -78,13 +89,13 @@ async function takeTurn(
   message: LeaseCall,
   call: Call,
   turn: Turn,
-  line: Line<Turn> | undefined,
+  { line, isWaitedFor }: { line: Line<Turn> | undefined } & Pick<Trying, 'isWaitedFor'>,
 ): Promise<Tried> {
   let untilMs = performance.now() + recallMsMax + message.waitMs
   let askedMs = Number.NEGATIVE_INFINITY
   let isExtended = false
   // What is reported is taken at once, whoever waits.
-  if (line && !line.isFirst(turn)) await attempt(ctx, { ...message }, { ...call, wants: [] }, null)
+  if (line && !line.isFirst(turn)) await attempt(ctx, { ...message }, { ...call, wants: [] }, { recallMs: null })
   for (;;) {
     const nowMs = performance.now()
     const isLast = turn.isOver || !line || nowMs >= untilMs
@@ -93,7 +104,7 @@ async function takeTurn(
       const mayExtend = isLast && line && !turn.isOver && !isExtended && askedMs < nowMs - 2 * recallMsMax
       const asks = mayExtend || (!isLast && askedMs < nowMs - askAgainMs)
       const forMs = isLast ? recallMsMax : untilMs - nowMs
-      const tried = await attempt(ctx, message, call, asks ? Math.ceil(forMs) : null)
+      const tried = await attempt(ctx, message, call, { recallMs: asks ? Math.ceil(forMs) : null, isWaitedFor })
       if ('fault' in tried || tried.refused !== 'SHORT') return tried
       if (tried.short.some(({ missing, reachable }) => missing > reachable)) return tried
       const isNobody = tried.recalls.length === 0

@@ -20,6 +20,12 @@ export class Line<Ticket> {
     return true
   }
 
+  /** Whether anybody but this one waits under a counter. */
+  isWaitedFor(counter: string, except?: Ticket): boolean {
+    const line = this.#lines.get(counter)
+    return line !== undefined && line.size > (except !== undefined && line.has(except) ? 1 : 0)
+  }
+
   isFirst(ticket: Ticket): boolean {
     const counters = this.#counters.get(ticket) ?? []
     return counters.every((counter) => this.#lines.get(counter)?.values().next().value === ticket)
