@@ -12,7 +12,7 @@ import { BalanceWatch } from './parts/budget-watch.ts'
 import { type Chance, chanceOf } from './parts/chance.ts'
 import { type CrashHouse, crashHouse } from './parts/crash-house.ts'
 import { Checks, type Proof, type ProofOptions } from './parts/proof.ts'
-import { strandedAt } from './parts/stranded.ts'
+import { linkedSince, strandedAt } from './parts/stranded.ts'
 
 const seeds = { quick: 1, default: 3, full: 20 }
 const gateways = 4
@@ -183,15 +183,26 @@ async function raiseLimits(scene: Scene): Promise<void> {
 /** Kills at random moments and starts what was killed again at once. */
 async function killings({ house, chance, stranded, say }: Scene, kills: (typeof killsOf)[number]): Promise<void> {
   const startedMs = performance.now()
+  const back: Promise<void>[] = []
   for (const { who, least, most } of kills) {
     await Bun.sleep(Math.max(0, startedMs + chance.between(least, most) - performance.now()))
     const dead = who.includes('gateway') ? chance.shuffled(house.gateways).slice(0, 1) : []
-    const victims = who.includes('control') ? [...dead, house.control] : dead
+    const isAlone = !who.includes('control')
+    const victims = isAlone ? dead : [...dead, house.control]
     await Promise.all(victims.map((victim) => victim.kill9()))
-    const lost = await strandedAt(house.database.url, dead.map(instanceOf))
+    // Without the control plane nobody reaches anybody's money, until each gateway has found it again.
+    const lost = await strandedAt(house.database.url, (isAlone ? dead : house.gateways).map(instanceOf))
     await Promise.all(victims.map((victim) => victim.start()))
-    stranded.push({ ...lost, toMs: Date.now() + reportedWithinMs })
+    const entry = { ...lost, toMs: Date.now() + reportedWithinMs }
+    stranded.push(entry)
+    if (!isAlone) back.push(linkedAgain(entry))
     say(`killed ${victims.map(({ name }) => name).join(' and ')}, which serves again`)
+  }
+  await Promise.all(back)
+
+  async function linkedAgain(entry: Stranded): Promise<void> {
+    await linkedSince(house.database.url, entry.fromMs, gateways)
+    entry.toMs = Math.max(entry.toMs, Date.now() + reportedWithinMs)
   }
 }
 

@@ -3,6 +3,23 @@ import { parseAmount } from '../../../schema/money.ts'
 import { counterName } from './budget-declaration.ts'
 import type { Stranded } from './budget-trace.ts'
 
+const relinkedWithinMs = 15_000
+
+/** Waits until each of so many instances has opened a link since: until then nobody can ask it for its money. */
+export async function linkedSince(databaseUrl: string, sinceMs: number, instances: number): Promise<void> {
+  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
+  const untilMs = performance.now() + relinkedWithinMs
+  try {
+    for (;;) {
+      const linked = await sql`select id from instance group by id having max(started_at) > ${new Date(sinceMs)}`
+      if (linked.length >= instances || performance.now() > untilMs) return
+      await Bun.sleep(25)
+    }
+  } finally {
+    await sql.end()
+  }
+}
+
 /** What the leases of instances that were just killed still hold, by the database itself. */
 export async function strandedAt(databaseUrl: string, instances: readonly string[]): Promise<Omit<Stranded, 'toMs'>> {
   const fromMs = Date.now()
