@@ -261,6 +261,16 @@ describe('a lease call', () => {
     expect(performance.now() - beganMs).toBeLessThan(15_000)
   })
 
+  it('is granted what it lacks and no more while others wait for the same money', async () => {
+    const { planes } = await house({}, 3)
+    await planes[0]!.ask({ missing: '90' })
+    const waiting = planes[1]!.ask({ missing: '50', waitMs: 2_000 })
+    const { leases } = await planes[2]!.ask({ missing: '1', perSecond: '10' })
+    expect(leases.map(({ granted }) => granted)).toEqual(['1'])
+    expect((await waiting).refused).toBe('SHORT')
+    expect((await planes[2]!.ask({ missing: '1', perSecond: '10' })).leases.at(-1)!.granted).not.toBe('2')
+  })
+
   it('of an older link is reported, and granted nothing', async () => {
     const { owner, plane } = await house()
     await plane.ask({ missing: '10' })
@@ -271,6 +281,15 @@ describe('a lease call', () => {
     expect((await plane.ask({ missing: '1' })).leases.map(({ epoch }) => epoch)).toEqual([newest - 1, newest])
   })
 })
+
+/** As if the database came from a backup that is older than every lease. */
+async function forgetLeases(owner: Actor) {
+  const { lease, budgetCounter } = await import('../../db/tables.ts')
+  await ctx.db.withTenant(owner.tenant, async (tx) => {
+    await tx.delete(lease).where(eq(lease.tenant, owner.tenant))
+    await tx.delete(budgetCounter).where(eq(budgetCounter.tenant, owner.tenant))
+  })
+}
 
 /** As if the database came from a backup. */
 async function setBack(owner: Actor, granted: string) {
@@ -316,6 +335,20 @@ describe('records', () => {
     expect(await plane.spend('3', {}, { leaseEpoch: 39 })).toHaveProperty('head')
     expect(await balanceOf(owner)).toMatchObject({ spent: '3' })
     expect(await auditsOf(owner, 'chain.quarantine')).toHaveLength(0)
+  })
+
+  it('that overtake what their instance says of its leases after a restore wait for it', async () => {
+    const { owner, plane } = await house()
+    await plane.ask({ missing: '10', whole: true })
+    await forgetLeases(owner)
+    ctx.clock.nowMs += 1_000
+    plane.epoch = await openEpoch(ctx, plane.of.instance, hello)
+    const delivered = plane.spend('3')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect((await plane.ask({ whole: true })).leases[0]).toMatchObject({ granted: '10' })
+    expect(await delivered).toMatchObject({ head: { sequence: 0 } })
+    expect(await auditsOf(owner, 'chain.quarantine')).toHaveLength(0)
+    expect(await balanceOf(owner)).toMatchObject({ spent: '3' })
   })
 
   it('that cost more than was reserved take an overrun, to the cent, and end the trust in the bounds of their model', async () => {
